@@ -1,0 +1,11 @@
+#include "core/device.h"
+#include "core/device_cuda.h"
+
+namespace ballast {
+
+std::unique_ptr<Device> make_cuda_device() {
+  fail(ErrorKind::unsupported, "cuda", "this build has no CUDA; configure with `cmake --preset cuda`");
+}
+bool cuda_available() { return false; }
+
+}  // namespace ballast
