@@ -1,5 +1,6 @@
 # One static library per module. A module links the floors below it and nothing else; tests/layering checks the includes.
 set(BALLAST_MODULE_DIR ${CMAKE_SOURCE_DIR}/src)
+include(cmake/registry.cmake)
 
 # ballast_module(name FLOORS a b LIBRARIES x y INCLUDES p q)
 function(ballast_module name)
@@ -32,7 +33,8 @@ function(ballast_module name)
   endforeach()
   target_link_libraries(ballast_${name} PUBLIC ${ARG_LIBRARIES} ${FMT_LIBRARY} Threads::Threads)
   if(BALLAST_TESTS AND cases)
-    add_library(ballast_${name}_cases STATIC ${cases})
+    generate_case_registry(${CMAKE_BINARY_DIR}/generated/${name}_cases.cc)
+    add_library(ballast_${name}_cases STATIC ${cases} ${CMAKE_BINARY_DIR}/generated/${name}_cases.cc)
     target_link_libraries(ballast_${name}_cases PUBLIC ballast_${name})
   endif()
   if(BALLAST_TESTS AND tests)
@@ -65,6 +67,10 @@ ballast_module(base LIBRARIES ${CRYPTO_LIBRARY}
                INCLUDES ${NLOHMANN_INCLUDE} ${TOMLPP_INCLUDE} ${OPENSSL_INCLUDE})
 ballast_module(core FLOORS base LIBRARIES $<$<BOOL:${BALLAST_CUDA}>:CUDA::cudart>)
 ballast_module(ops FLOORS core LIBRARIES ${DNNL_LIBRARY} ${HWY_LIBRARY} ${OpenMP_CXX_LIBRARIES})
+if(TARGET ballast_ops)
+  # Three SIMD tiers are enough: AVX-512, AVX2, and the portable fallback. Each further one costs compile time.
+  target_compile_definitions(ballast_ops PRIVATE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
+endif()
 ballast_module(formats FLOORS core)
 ballast_module(tokenizer FLOORS base LIBRARIES ${PCRE2_LIBRARY} INCLUDES ${PCRE2_INCLUDE})
 ballast_module(data FLOORS tokenizer)
