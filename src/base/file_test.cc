@@ -1,0 +1,145 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+
+#include "base/error.h"
+
+namespace ballast {
+namespace {
+namespace fs = std::filesystem;
+
+class FileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "ballast-file-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder = name;
+  }
+  void TearDown() override { fs::remove_all(folder); }
+
+  int entries() const { return static_cast<int>(std::distance(fs::directory_iterator(folder), {})); }
+
+  fs::path folder;
+};
+
+template <class F>
+Error error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return Error(ErrorKind::usage, "", "");
+}
+
+TEST_F(FileTest, WritesAndReadsBack) {
+  const std::string text("a\0b\n", 4);
+  write_file_atomic(folder / "x", text);
+  EXPECT_EQ(read_file(folder / "x"), text);
+  EXPECT_EQ(MappedFile(folder / "x").text(), text);
+  write_file_atomic(folder / "x", "");
+  EXPECT_EQ(read_file(folder / "x"), "");
+  EXPECT_TRUE(MappedFile(folder / "x").bytes().empty());
+  EXPECT_EQ(entries(), 1);
+}
+
+TEST_F(FileTest, ReadsFilesThatDoNotKnowTheirSize) { EXPECT_GT(read_file("/proc/self/status").size(), 100u); }
+
+TEST_F(FileTest, MappedFileMoves) {
+  write_file_atomic(folder / "x", "x");
+  write_file_atomic(folder / "y", "yy");
+  MappedFile a(folder / "x"), b(folder / "y");
+  a = std::move(b);
+  EXPECT_EQ(a.text(), "yy");
+  const MappedFile c = std::move(a);
+  EXPECT_EQ(c.text(), "yy");
+}
+
+TEST_F(FileTest, MissingAndWrongPathsAreNamed) {
+  for (const fs::path& path : {folder / "absent", folder}) {
+    const Error read = error_of([&] { read_file(path); });
+    EXPECT_EQ(read.kind, ErrorKind::file);
+    EXPECT_EQ(read.where, path.string());
+    EXPECT_EQ(error_of([&] { MappedFile{path}; }).kind, ErrorKind::file);
+  }
+  EXPECT_EQ(error_of([&] { AtomicFile(folder / "no" / "x"); }).kind, ErrorKind::file);
+  EXPECT_EQ(error_of([&] { AtomicFile{folder}; }).kind, ErrorKind::file);
+  EXPECT_EQ(error_of([&] { AtomicFile("/dev/null"); }).kind, ErrorKind::file);
+}
+
+TEST_F(FileTest, NothingIsSeenBeforeCommit) {
+  write_file_atomic(folder / "x", "old");
+  {
+    AtomicFile file(folder / "x");
+    file.write("new");
+    EXPECT_EQ(file.offset(), 3u);
+    file.write(std::string(200000, 'n'));
+    EXPECT_EQ(file.offset(), 200003u);
+    EXPECT_EQ(read_file(folder / "x"), "old");
+  }
+  EXPECT_EQ(read_file(folder / "x"), "old");
+  EXPECT_EQ(entries(), 1);  // the temporary file is gone
+  AtomicFile file(folder / "x");
+  file.write("new");
+  file.commit();
+  EXPECT_EQ(read_file(folder / "x"), "new");
+  EXPECT_EQ(entries(), 1);
+}
+
+TEST_F(FileTest, SmallWritesAcrossTheBufferKeepTheirOrder) {
+  std::string expected;
+  AtomicFile file(folder / "x");
+  for (int i = 0; i < 30000; ++i) {
+    const std::string part = std::to_string(i) + std::string(i % 1000 == 0 ? 70000 : 0, '.');
+    expected += part;
+    file.write(part);
+    ASSERT_EQ(file.offset(), expected.size());
+  }
+  file.commit();
+  EXPECT_EQ(read_file(folder / "x"), expected);
+}
+
+TEST_F(FileTest, ALinkStaysALink) {
+  write_file_atomic(folder / "real", "old");
+  fs::create_symlink("real", folder / "link");
+  write_file_atomic(folder / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(read_file(folder / "real"), "new");
+}
+
+TEST_F(FileTest, AFullDeviceIsAnErrorWithThePath) {
+  std::FILE* full = std::fopen("/dev/full", "w");
+  if (!full) GTEST_SKIP() << "no /dev/full here";
+  const Error e = error_of([&] { write_all(fileno(full), "x", 1, "run/metrics.jsonl"); });
+  std::fclose(full);
+  EXPECT_EQ(e.kind, ErrorKind::device);
+  EXPECT_EQ(e.where, "run/metrics.jsonl");
+}
+
+// The limit on file size stands for the full disk: it first gives a short write, then an error.
+TEST_F(FileTest, WhereTheDiskEndsTheOldFileStays) {
+  write_file_atomic(folder / "x", "old");
+  struct rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit small = {100000, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Error e = error_of([&] { write_file_atomic(folder / "x", std::string(300000, 'n')); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_EQ(e.kind, ErrorKind::device);
+  EXPECT_EQ(e.where, (folder / "x").string());
+  EXPECT_EQ(read_file(folder / "x"), "old");
+  EXPECT_EQ(entries(), 1);
+}
+
+}  // namespace
+}  // namespace ballast

@@ -1,0 +1,15 @@
+// UTF-8 checks shared by the writers of text files.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace ballast {
+
+// The length in bytes (1 to 4) of the well-formed sequence at the front of `text` (Unicode 15, table 3-7), or 0.
+int utf8_length(std::string_view text);
+
+// `text` with every maximal ill-formed part replaced by U+FFFD (Unicode 15, section 3.9).
+std::string valid_utf8(std::string_view text);
+
+}  // namespace ballast
