@@ -1,5 +1,8 @@
 // Stand-ins for the CUDA backends in builds without CUDA.
+#include "ops/adamw/backends.h"
+#include "ops/permute/backends.h"
 #include "ops/rmsnorm/backends.h"
+#include "ops/route/backends.h"
 
 namespace ballast::ops::cuda {
 namespace {
@@ -8,5 +11,10 @@ namespace {
 
 void rmsnorm_forward(Device&, const RmsNormForward&) { no_cuda("rmsnorm.forward"); }
 void rmsnorm_backward(Device&, const RmsNormBackward&) { no_cuda("rmsnorm.backward"); }
+void route_forward(Device&, const RouteForward&) { no_cuda("route.forward"); }
+void route_backward(Device&, const RouteBackward&) { no_cuda("route.backward"); }
+void permute_forward(Device&, const PermuteForward&) { no_cuda("permute.forward"); }
+void permute_backward(Device&, const PermuteBackward&) { no_cuda("permute.backward"); }
+void adamw(Device&, const AdamW&) { no_cuda("adamw"); }
 
 }  // namespace ballast::ops::cuda
