@@ -51,7 +51,9 @@ endif()
 if(BALLAST_CUDA)
   find_package(CUDAToolkit REQUIRED)
   enable_language(CUDA)
-  # CMake 3.25 refuses CUDA_STANDARD 20 for nvcc 13, hence the plain flag. 90a: wgmma and setmaxnreg need it.
+  # CMake 3.25 does not know that nvcc 13 speaks C++20; nvcc cannot evaluate fmt 9 format strings at compile time. 90a: wgmma and setmaxnreg need it.
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   set(CMAKE_CUDA_ARCHITECTURES OFF)
-  set(CMAKE_CUDA_FLAGS "-std=c++20 -O3 -DNDEBUG -lineinfo -gencode=arch=compute_90a,code=sm_90a -Xptxas -v")
+  set(CMAKE_CUDA_FLAGS "-O3 -DNDEBUG -lineinfo -DFMT_CONSTEVAL= -DFMT_USE_CONSTEXPR=1 -gencode=arch=compute_90a,code=sm_90a -Xptxas -v")
 endif()

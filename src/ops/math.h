@@ -15,7 +15,7 @@ namespace ballast::ops {
 
 // Decisions (comparisons, top-k, "is finite") are taken on the real part, so that a complex step perturbs the function
 // and not the branch.
-template <class T> BALLAST_HD inline double real_part(T x) { return static_cast<double>(x); }
+template <class T> inline double real_part(T x) { return static_cast<double>(x); }
 template <> inline double real_part(std::complex<double> x) { return x.real(); }
 
 template <class T> BALLAST_HD inline T sigmoid(T x) {
