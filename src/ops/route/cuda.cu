@@ -84,6 +84,7 @@ __device__ void mask_groups(const RouteConfig& config, float* c, int experts) {
     if (lane == index) kept = true;
   }
   const unsigned mask = __ballot_sync(kAll, kept);
+  __syncwarp();  // every lane has read its group before any masks one
   for (int e = lane; e < experts; e += 32)
     if (!(mask >> (e / per_group) & 1)) c[e] = -INFINITY;
   __syncwarp();
