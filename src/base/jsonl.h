@@ -43,7 +43,7 @@ enum class TornLine { fail, skip };
 class JsonlReader {
  public:
   explicit JsonlReader(const std::filesystem::path& path, TornLine torn = TornLine::fail);
-  bool next(Json& value);               // false at the end
+  bool next(Json& value);                 // false at the end
   int64_t line() const { return line_; }  // of the value last read, from 1
 
  private:

@@ -95,8 +95,8 @@ TEST(Stats, PairingRemovesWhatBothShare) {
     ones.push_back(1);
     cluster.push_back(i);
   }
-  for (const Interval& i : {bootstrap_mean_difference(a, b, 1, 1000),
-                            bootstrap_ratio_difference({a, ones}, {b, ones}, cluster, 1, 1000)}) {
+  for (const Interval& i :
+       {bootstrap_mean_difference(a, b, 1, 1000), bootstrap_ratio_difference({a, ones}, {b, ones}, cluster, 1, 1000)}) {
     EXPECT_NEAR(i.lo, 1, 0.01);
     EXPECT_NEAR(i.hi, 1, 0.01);
     EXPECT_LT(i.lo, i.hi);

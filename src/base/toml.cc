@@ -1,9 +1,10 @@
 #include "base/toml.h"
 
+#include <toml++/toml.h>
+
 #include <algorithm>
 #include <cmath>
 #include <tuple>
-#include <toml++/toml.h>
 #include <vector>
 
 #include "base/error.h"
