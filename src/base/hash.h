@@ -14,7 +14,9 @@ namespace ballast {
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4). `seed` is the checksum of what came before:
 // crc32c(b, crc32c(a)) == crc32c(a + b). Uses SSE4.2 where the CPU has it.
 uint32_t crc32c(std::span<const std::byte> bytes, uint32_t seed = 0);
-inline uint32_t crc32c(std::string_view text, uint32_t seed = 0) { return crc32c(std::as_bytes(std::span(text)), seed); }
+inline uint32_t crc32c(std::string_view text, uint32_t seed = 0) {
+  return crc32c(std::as_bytes(std::span(text)), seed);
+}
 uint32_t crc32c_portable(std::span<const std::byte> bytes, uint32_t seed = 0);  // the table; also the tests' oracle
 
 // SHA-256 of what update() was given, in order; hex() ends it.

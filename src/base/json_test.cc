@@ -91,7 +91,8 @@ TEST(Json, BuildsObjectsAndArrays) {
   v["list"].push_back(2.0);
   v["list"].push_back(nullptr);
   EXPECT_EQ(v.dump(), R"({"a": 1, "b": {"c": "text"}, "list": [2.0, null]})");
-  EXPECT_EQ(v.dump(2), "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": \"text\"\n  },\n  \"list\": [\n    2.0,\n    null\n  ]\n}");
+  EXPECT_EQ(v.dump(2),
+            "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": \"text\"\n  },\n  \"list\": [\n    2.0,\n    null\n  ]\n}");
   EXPECT_EQ(Json::array().dump(2), "[]");
   EXPECT_EQ(Json::object().dump(2), "{}");
 }
@@ -134,10 +135,18 @@ TEST(Json, MutatedTextNeverCrashes) {
     for (uint64_t edits = 1 + rng.below(4); edits > 0; --edits) {
       const size_t at = rng.below(text.size());
       switch (rng.below(4)) {
-        case 0: text[at] = static_cast<char>(rng.below(256)); break;
-        case 1: text.erase(at, 1 + rng.below(8)); break;
-        case 2: text.insert(at, 1, "{}[]\",:\\0-e.u\n"[rng.below(14)]); break;
-        default: text.resize(at); break;
+        case 0:
+          text[at] = static_cast<char>(rng.below(256));
+          break;
+        case 1:
+          text.erase(at, 1 + rng.below(8));
+          break;
+        case 2:
+          text.insert(at, 1, "{}[]\",:\\0-e.u\n"[rng.below(14)]);
+          break;
+        default:
+          text.resize(at);
+          break;
       }
       if (text.empty()) text = " ";
     }

@@ -1,0 +1,15 @@
+// Numbers as people read them, and the two clocks.
+#pragma once
+
+#include <string>
+
+namespace ballast {
+
+std::string format_duration(double seconds);  // "0.4 s", "12 s", "2m 03s", "1h 05m", "2d 03h"
+std::string format_si(double value);          // three digits and a decimal suffix: "0.123", "42.0", "1.25k", "8.30M"
+std::string format_bytes(double bytes);       // "512 B", "1.50 MiB"
+
+double steady_seconds();      // from an arbitrary start; never goes back
+std::string utc_timestamp();  // "2024-05-06T07:08:09Z"
+
+}  // namespace ballast
