@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "formats/testing.h"
 
 namespace ballast {
 namespace {
@@ -16,12 +17,6 @@ namespace fs = std::filesystem;
 
 class Safetensors : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "safetensors_test.XXXXXX").string();
-    dir_ = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
   // A file with this header (its length field can lie) and this many bytes of data, 0 1 2 ...
   fs::path write(const std::string& name, const std::string& header, size_t data, int64_t length = -1) {
     const uint64_t n = length < 0 ? header.size() : static_cast<uint64_t>(length);
@@ -45,7 +40,8 @@ class Safetensors : public ::testing::Test {
     return "";
   }
 
-  fs::path dir_;
+  testing::TemporaryFolder folder_;
+  const fs::path dir_ = folder_.path();
 };
 
 TEST_F(Safetensors, ReadsWhatTheHeaderSays) {
