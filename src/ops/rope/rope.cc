@@ -27,7 +27,7 @@ void rope(Device& device, const Rope& a) {
   if (!scope) return;
   switch (device.kind) {
     case DeviceKind::ref: return dispatch_ref("rope", a.x.dtype, [&]<class T>() { ref::rope<T>(a); });
-    case DeviceKind::cpu: return unsupported("rope", device);
+    case DeviceKind::cpu: return cpu::rope(device, a);
     case DeviceKind::cuda: return unsupported("rope", device);
   }
 }

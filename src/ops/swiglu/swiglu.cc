@@ -55,7 +55,7 @@ void swiglu_forward(Device& device, const SwigluForward& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref("swiglu.forward", a.h.dtype, [&]<class T>() { ref::swiglu_forward<T>(a); });
-    case DeviceKind::cpu: return unsupported("swiglu_forward", device);
+    case DeviceKind::cpu: return cpu::swiglu_forward(device, a);
     case DeviceKind::cuda: return unsupported("swiglu.forward", device);
   }
 }
@@ -67,7 +67,7 @@ void swiglu_backward(Device& device, const SwigluBackward& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref_real("swiglu.backward", a.dh.dtype, [&]<class T>() { ref::swiglu_backward<T>(a); });
-    case DeviceKind::cpu: return unsupported("swiglu_backward", device);
+    case DeviceKind::cpu: return cpu::swiglu_backward(device, a);
     case DeviceKind::cuda: return unsupported("swiglu.backward", device);
   }
 }
