@@ -28,17 +28,21 @@ HWY_INLINE VF32 LoadFloats(F32 d, const bf16* p) {
 }
 
 HWY_INLINE void StoreFloats(VF32 v, F32 d, float* p) { hn::StoreU(v, d, p); }
-HWY_INLINE void StoreFloats(VF32 v, F32, bf16* p) {
-  const hn::Rebind<uint16_t, F32> d16;
-  const hn::Rebind<int32_t, F32> di;
+// v rounded to the nearest bf16 (ties to even), which stands in the upper half of each lane.
+HWY_INLINE hn::Vec<hn::RebindToUnsigned<F32>> RoundToBf16(F32, VF32 v) {
   const hn::RebindToUnsigned<F32> d32;
   const auto u = hn::BitCast(d32, v);
   const auto odd = hn::And(hn::ShiftRight<16>(u), hn::Set(d32, 1));
   const auto rounded = hn::Add(u, hn::Add(odd, hn::Set(d32, 0x7fff)));
   const auto quiet = hn::Or(u, hn::Set(d32, 0x400000));
-  const auto bits = hn::IfThenElse(hn::RebindMask(d32, hn::IsNaN(v)), quiet, rounded);
+  return hn::IfThenElse(hn::RebindMask(d32, hn::IsNaN(v)), quiet, rounded);
+}
+HWY_INLINE void StoreFloats(VF32 v, F32 d, bf16* p) {
+  const hn::Rebind<uint16_t, F32> d16;
+  const hn::Rebind<int32_t, F32> di;
   // After the shift the values fit 16 bits; DemoteTo from i32 saturates to unsigned.
-  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di, hn::ShiftRight<16>(bits))), d16, reinterpret_cast<uint16_t*>(p));
+  const auto bits = hn::BitCast(di, hn::ShiftRight<16>(RoundToBf16(d, v)));
+  hn::StoreU(hn::DemoteTo(d16, bits), d16, reinterpret_cast<uint16_t*>(p));
 }
 
 // The first n < Lanes(d) elements; the others read as zero.
