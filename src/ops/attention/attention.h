@@ -2,7 +2,8 @@
 // whose keys are a per-head part k_nope and one rotary part k_rope shared by all heads. Packed documents are segments
 // that never see each other. Query i of a segment with n_q queries and n_kv keys sees keys 0 .. n_kv - n_q + i
 // (bottom-right alignment), so the same op serves training (equal offsets) and chunked prefill.
-// Softmax is f32.
+// Softmax is f32. A query outside of every segment, or one that sees no key, gets o = 0 and lse = -inf; keys that no
+// query sees get gradient 0.
 #pragma once
 
 #include "ops/op.h"
