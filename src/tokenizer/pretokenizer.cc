@@ -75,27 +75,23 @@ void PreTokenizer::add_section(const Json& section, const std::string& where) {
 }
 
 void PreTokenizer::add_split(const std::string& pattern, const std::string& where) {
-  steps_.push_back({std::make_shared<const Regex>(pattern, where), find_scanner(pattern)});
+  steps_.emplace_back(pattern, where);
 }
 
-void PreTokenizer::run(const Step& step, std::string_view text, const std::vector<uint32_t>& in,
+void PreTokenizer::run(const Regex& regex, std::string_view text, const std::vector<uint32_t>& in,
                        std::vector<uint32_t>& out, RegexScratch& scratch) const {
   uint32_t begin = 0;
   for (const uint32_t end : in) {
-    if (step.scanner && use_scanners_) {
-      step.scanner(text, begin, end, out);
-    } else {
-      const std::string_view piece = text.substr(begin, end - begin);
-      size_t done = 0, from = 0, first = 0, last = 0;
-      while (from < piece.size() && step.regex->find(piece, from, first, last, scratch)) {
-        if (first > done) out.push_back(begin + static_cast<uint32_t>(first));
-        if (last > first) out.push_back(begin + static_cast<uint32_t>(last));
-        done = last;
-        from = last > first ? last : last + 1;
-        while (from < piece.size() && (static_cast<uint8_t>(piece[from]) & 0xC0) == 0x80) ++from;
-      }
-      if (done < piece.size()) out.push_back(end);
+    const std::string_view piece = text.substr(begin, end - begin);
+    size_t done = 0, from = 0, first = 0, last = 0;
+    while (from < piece.size() && regex.find(piece, from, first, last, scratch)) {
+      if (first > done) out.push_back(begin + static_cast<uint32_t>(first));
+      if (last > first) out.push_back(begin + static_cast<uint32_t>(last));
+      done = last;
+      from = last > first ? last : last + 1;  // past a character where nothing was matched
+      while (from < piece.size() && (static_cast<uint8_t>(piece[from]) & 0xC0) == 0x80) ++from;
     }
+    if (done < piece.size()) out.push_back(end);
     begin = end;
   }
 }
@@ -105,7 +101,7 @@ void PreTokenizer::split(std::string_view text, std::vector<uint32_t>& ends, Scr
   ends.clear();
   if (text.empty()) return;
   ends.push_back(static_cast<uint32_t>(text.size()));
-  for (const Step& step : steps_) {
+  for (const Regex& step : steps_) {
     scratch.swap.clear();
     run(step, text, ends, scratch.swap, scratch.regex);
     ends.swap(scratch.swap);

@@ -10,7 +10,6 @@
 
 #include "base/json.h"
 #include "tokenizer/regex.h"
-#include "tokenizer/scanners.h"
 
 namespace ballast {
 
@@ -38,23 +37,15 @@ class PreTokenizer {
   // The end offsets of the pieces of `text`, ascending, the last one text.size(). Valid UTF-8 of less than 4 GiB.
   void split(std::string_view text, std::vector<uint32_t>& ends, Scratch& scratch) const;
 
-  // Steps with a known pattern run as hand-written scanners; the tests compare them with the expressions.
-  void use_scanners(bool use) { use_scanners_ = use; }
 
  private:
-  struct Step {
-    std::shared_ptr<const Regex> regex;
-    Scanner scanner = nullptr;
-  };
-
   void add_section(const Json& section, const std::string& where);
   void add_split(const std::string& pattern, const std::string& where);
-  void run(const Step& step, std::string_view text, const std::vector<uint32_t>& in, std::vector<uint32_t>& out,
+  void run(const Regex& regex, std::string_view text, const std::vector<uint32_t>& in, std::vector<uint32_t>& out,
            RegexScratch& scratch) const;
 
-  std::vector<Step> steps_;
+  std::vector<Regex> steps_;
   bool ended_ = false;  // ByteLevel has come
-  bool use_scanners_ = true;
 };
 
 }  // namespace ballast
