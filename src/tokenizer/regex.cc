@@ -1,0 +1,170 @@
+#include "tokenizer/regex.h"
+
+#include "base/error.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+namespace ballast {
+namespace {
+
+constexpr size_t kFirstStack = 64 << 10, kLargestStack = 64 << 20;  // grows on demand; ordinary patterns need none
+
+std::string message_of(int code) {
+  PCRE2_UCHAR buffer[256];
+  pcre2_get_error_message(code, buffer, sizeof buffer);
+  return reinterpret_cast<const char*>(buffer);
+}
+
+// Walks a pattern and rewrites it. One instance per pattern.
+class Translator {
+ public:
+  Translator(std::string_view pattern, const std::string& where) : in_(pattern), where_(where) {}
+
+  std::string run() {
+    while (i_ < in_.size()) {
+      const char c = in_[i_];
+      if (c == '\\') {
+        escape();
+      } else if (in_class_) {
+        inside_class(c);
+      } else {
+        outside_class(c);
+      }
+    }
+    return std::move(out_);
+  }
+
+ private:
+  [[noreturn]] void refuse(std::string_view what) const {
+    fail(ErrorKind::unsupported, where_, "the regular expression {} uses {}, which is not supported", in_, what);
+  }
+
+  bool next_is(std::string_view text) const { return in_.substr(i_, text.size()) == text; }
+
+  void outside_class(char c) {
+    if (c == '[') {
+      in_class_ = true;
+      out_ += in_[i_++];
+      if (next_is("^")) out_ += in_[i_++];
+      if (next_is("]")) refuse("']' as the first character of a class");
+      return;
+    }
+    if (c == '^' || c == '$') refuse("the anchors ^ or $");
+    if (c == '}' && i_ + 1 < in_.size() && in_[i_ + 1] == '+') refuse("a possessive {n,m}+");
+    if (c == '(' && next_is("(?") && i_ + 2 < in_.size()) {
+      const char kind = in_[i_ + 2];
+      if (std::string_view(":=!<>i").find(kind) == std::string_view::npos) refuse("a group of another kind than (?: (?= (?! (?< (?> (?i");
+    }
+    out_ += c;
+    ++i_;
+  }
+
+  void inside_class(char c) {
+    if (c == '[') refuse("a class inside a class");
+    if (c == '&' && next_is("&&")) refuse("the intersection of classes (&&)");
+    if (c == ']') in_class_ = false;
+    out_ += c;
+    ++i_;
+  }
+
+  void escape() {
+    if (i_ + 1 == in_.size()) fail(ErrorKind::format, where_, "the regular expression {} ends in a backslash", in_);
+    const char c = in_[i_ + 1];
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    i_ += 2;
+    if (c == 's') {
+      out_ += "\\p{White_Space}";
+    } else if (c == 'S') {
+      out_ += "\\P{White_Space}";
+    } else if (c == 'w') {
+      constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+      out_ += in_class_ ? std::string(kWord) : "[" + std::string(kWord) + "]";
+    } else if (c == 'u') {
+      unicode_escape();
+    } else if (!letter || std::string_view("dDpPrntfx").find(c) != std::string_view::npos) {
+      out_ += {'\\', c};
+      if (next_is("{") && (c == 'p' || c == 'P' || c == 'x')) {
+        const size_t close = in_.find('}', i_);
+        if (close == std::string_view::npos) fail(ErrorKind::format, where_, "the regular expression {} lacks a }}", in_);
+        out_ += in_.substr(i_, close + 1 - i_);
+        i_ = close + 1;
+      }
+    } else {
+      refuse(std::string("the escape \\") + c);
+    }
+  }
+
+  void unicode_escape() {  // \uHHHH
+    const std::string_view digits = in_.substr(i_, 4);
+    if (digits.size() < 4 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos)
+      fail(ErrorKind::format, where_, "the regular expression {} has a \\u without four hexadecimal digits", in_);
+    out_ += "\\x{" + std::string(digits) + "}";
+    i_ += 4;
+  }
+
+  const std::string_view in_;
+  const std::string& where_;
+  size_t i_ = 0;
+  bool in_class_ = false;
+  std::string out_;
+};
+
+}  // namespace
+
+RegexScratch::RegexScratch()
+    : data_(pcre2_match_data_create(1, nullptr)),
+      context_(pcre2_match_context_create(nullptr)),
+      stack_(pcre2_jit_stack_create(kFirstStack, kLargestStack, nullptr)) {
+  CHECK(data_ && context_ && stack_);
+  pcre2_jit_stack_assign(context_, nullptr, stack_);
+  pcre2_set_match_limit(context_, UINT32_MAX);
+  pcre2_set_depth_limit(context_, UINT32_MAX);
+}
+
+RegexScratch::~RegexScratch() {
+  pcre2_match_data_free(data_);
+  pcre2_match_context_free(context_);
+  pcre2_jit_stack_free(stack_);
+}
+
+std::string to_pcre2(std::string_view onigmo_pattern, const std::string& where) {
+  return Translator(onigmo_pattern, where).run();
+}
+
+std::string quote_regex(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c >= 0x20 && c < 0x7F && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z')) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+Regex::Regex(std::string_view onigmo_pattern, const std::string& where) {
+  const std::string pattern = to_pcre2(onigmo_pattern, where);
+  int code = 0;
+  PCRE2_SIZE offset = 0;
+  pcre2_code* compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                                       PCRE2_UTF | PCRE2_UCP, &code, &offset, nullptr);
+  if (!compiled)
+    fail(ErrorKind::format, where, "the regular expression {} does not compile: {} (at byte {} of {})", onigmo_pattern,
+         message_of(code), offset, pattern);
+  code_ = std::shared_ptr<pcre2_code>(compiled, pcre2_code_free);
+  jit_ = pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE) == 0;  // without JIT (no such CPU) matching is only slower
+}
+
+bool Regex::find(std::string_view text, size_t from, size_t& begin, size_t& end, RegexScratch& scratch) const {
+  const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  const int code = jit_ ? pcre2_jit_match(code_.get(), subject, text.size(), from, 0, scratch.data_, scratch.context_)
+                        : pcre2_match(code_.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, scratch.data_,
+                                      scratch.context_);
+  if (code == PCRE2_ERROR_NOMATCH) return false;
+  if (code < 0) fail(ErrorKind::unsupported, "regular expression", "matching failed: {}", message_of(code));
+  const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(scratch.data_);
+  begin = offsets[0];
+  end = offsets[1];
+  return true;
+}
+
+}  // namespace ballast
