@@ -1,0 +1,138 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "report/sections.h"
+#include "report/svg.h"
+
+namespace ballast::report {
+namespace {
+
+constexpr int kModelColor = 0, kRivalColor = 6;
+constexpr const char* kAtFloor = "at floor";
+
+struct Compressor {
+  const char *key, *label;
+};
+constexpr Compressor kCompressors[] = {{"ngram5", "byte 5-gram"}, {"xz_file", "xz −9e, each file alone"},
+                                       {"xz_primed", "xz −9e, primed with the training part"}};
+
+std::string rival_name(const std::string& key) {
+  std::string name = key;
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+std::string bits_figure(const View& view) {
+  const auto bpb = number(view.summary, {"heldout", "bpb"});
+  if (!bpb) return {};
+  BarChart chart{.value = {.label = "bits per byte (lower is better)"}};
+  chart.bars.push_back({"this model", *bpb, fixed(*bpb, 3), kModelColor});
+  for (const Compressor& rival : kCompressors)
+    if (const auto v = number(view.summary, {"heldout", rival.key}))
+      chart.bars.push_back({rival.label, *v, fixed(*v, 3), kRivalColor});
+  chart.bars.push_back({"uniform", 8, "8", kRivalColor});
+  Figure figure{.title = "Held-out bits per byte"};
+  figure.panels.push_back({"", [chart](double width) { return draw(chart, width); }});
+  const bool beats = beats_compressors(view.summary).value_or(true);
+  figure.caption_html = std::string(beats ? "" : "<b>At floor:</b> the model does not beat the 5-gram and xz per file. ") +
+                        "Σ NLL / (ln 2 · bytes), every rival on exactly the same bytes; the model's context and that of "
+                        "“each file alone” begin anew with every file.";
+  return html(figure);
+}
+
+BarChart line_chart(const View& view, std::string_view metric, std::string_view label) {
+  BarChart chart{.value = {.label = std::string(label)}};
+  const auto add = [&](const std::string& name, std::optional<double> v, int color) {
+    if (v) chart.bars.push_back({name, *v, fixed(*v, 1), color});
+  };
+  const bool beats = beats_line_rivals(view.summary, metric).value_or(true);
+  add(beats ? "this model" : "this model (at floor)", number(view.summary, {"line", metric}), kModelColor);
+  if (const Json* rivals = lookup(view.summary, {"line", "rivals"}); rivals && rivals->is_object())
+    for (const auto& [key, rival] : rivals->as_object()) add(rival_name(key), number(rival, {metric}), kRivalColor);
+  return chart;
+}
+
+std::string line_figure(const View& view) {
+  const BarChart exact = line_chart(view, "em", "exact match, %"), edit = line_chart(view, "es", "indel edit similarity, 0–100");
+  Figure figure{.title = "Completing a held-out line"};
+  if (!exact.bars.empty()) figure.panels.push_back({"Exact match", [exact](double width) { return draw(exact, width); }});
+  if (!edit.bars.empty()) figure.panels.push_back({"Edit similarity", [edit](double width) { return draw(edit, width); }});
+  if (figure.panels.empty()) return {};
+  figure.caption_html =
+      "Prompts end before the line break, so the model must also know when to stop. Rivals see the same prompts: the "
+      "previous line again, the most common successor of that line in training, and a repeat of what followed it "
+      "earlier in the file. What does not beat its best rival reads “at floor”.";
+  return html(figure);
+}
+
+std::string completion_html(const View& view) {
+  const std::string prompt = text(view.summary, {"completion", "prompt"});
+  if (prompt.empty()) return {};
+  const std::string source = text(view.summary, {"completion", "source"});
+  std::string out = "<h3>One held-out completion" + (source.empty() ? "" : ", " + escape(source)) + "</h3><div class=\"completion\">";
+  out += "<div class=\"w2\"><h4>Prompt</h4>" + code_block(prompt) + "</div>";
+  out += "<div><h4>What the file says</h4>" + code_block(text(view.summary, {"completion", "truth"})) + "</div>";
+  out += "<div><h4>What the model wrote</h4>" + code_block(text(view.summary, {"completion", "output"})) + "</div></div>";
+  return out;
+}
+
+std::string samples_html(const View& view) {
+  std::string out;
+  for (const Arm& arm : view.arms) {
+    for (const TextSample& sample : arm.run->samples)
+      out += fmt::format("<h4>{}, step {}</h4>", escape(arm.name), sample.step) + code_block(sample.prompt + sample.text);
+  }
+  return out.empty() ? out : details("Samples written during training", out);
+}
+
+}  // namespace
+
+std::optional<bool> beats_compressors(const Json& summary) {
+  const auto bpb = number(summary, {"heldout", "bpb"});
+  const auto ngram = number(summary, {"heldout", "ngram5"}), xz = number(summary, {"heldout", "xz_file"});
+  if (!bpb || (!ngram && !xz)) return std::nullopt;
+  return *bpb < ngram.value_or(INFINITY) && *bpb < xz.value_or(INFINITY);
+}
+
+std::optional<bool> beats_line_rivals(const Json& summary, std::string_view metric) {
+  const auto own = number(summary, {"line", metric});
+  const Json* rivals = lookup(summary, {"line", "rivals"});
+  if (!own || !rivals || !rivals->is_object()) return std::nullopt;
+  double best = -INFINITY;
+  for (const auto& [key, rival] : rivals->as_object()) best = std::max(best, number(rival, {metric}).value_or(-INFINITY));
+  return *own > best;
+}
+
+Table heldout_table(const View& view) {
+  Table table({{"on the held-out bytes", false}, {"bits per byte"}});
+  if (const auto bpb = number(view.summary, {"heldout", "bpb"}))
+    table.add({"this model", Cell(fixed(*bpb, 4), beats_compressors(view.summary).value_or(true) ? "" : kAtFloor)});
+  for (const Compressor& rival : kCompressors)
+    if (const auto v = number(view.summary, {"heldout", rival.key})) table.add({rival.label, fixed(*v, 4)});
+  return table;
+}
+
+Table line_table(const View& view) {
+  Table table({{"line completion", false}, {"exact match, %"}, {"edit similarity"}});
+  const auto cell = [&](const Json& row, std::string_view metric, bool model) {
+    const bool floor = model && !beats_line_rivals(view.summary, metric).value_or(true);
+    return Cell(fixed(number(row, {metric}).value_or(NAN), 1), floor ? kAtFloor : "");
+  };
+  const Json* line = lookup(view.summary, {"line"});
+  if (!line) return table;
+  table.add({"this model", cell(*line, "em", true), cell(*line, "es", true)});
+  if (const Json* rivals = lookup(*line, {"rivals"}); rivals && rivals->is_object())
+    for (const auto& [key, rival] : rivals->as_object())
+      table.add({rival_name(key), cell(rival, "em", false), cell(rival, "es", false)});
+  return table;
+}
+
+std::string heldout_section(const View& view) {
+  std::string out = bits_figure(view) + line_figure(view);
+  if (const Table table = line_table(view); !table.empty()) out += table.html();
+  return out + completion_html(view) + samples_html(view);
+}
+
+}  // namespace ballast::report
