@@ -103,6 +103,7 @@ TEST(Config, UnknownKeysAreAnsweredWithTheNearestName) {
             "a.toml: unknown key 'model.hiden_size'; the nearest known name is 'model.hidden_size'");
   EXPECT_EQ(reading(R"({"num_experts_per_tok": 1})"),
             "a.toml: unknown key 'num_experts_per_tok'; the nearest known name is 'model.num_experts_per_tok'");
+  EXPECT_EQ(reading(R"({"theta": 1})"), "a.toml: unknown key 'theta'; the nearest known name is 'model.rope.theta'");
   EXPECT_EQ(reading(R"({"modle": {}})"), "a.toml: unknown key 'modle'; the nearest known name is 'model'");
   EXPECT_EQ(overriding("model.rope.tehta", "1"),
             "command line: unknown key 'model.rope.tehta'; the nearest known name is 'model.rope.theta'");

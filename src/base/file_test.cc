@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
+#include <thread>
 
 #include "base/error.h"
 
@@ -122,6 +122,35 @@ TEST_F(FileTest, AFullDeviceIsAnErrorWithThePath) {
   std::fclose(full);
   EXPECT_EQ(e.kind, ErrorKind::device);
   EXPECT_EQ(e.where, "run/metrics.jsonl");
+}
+
+// A pipe whose reader is slow, and a timer's signals: write(2) returns early, again and again.
+TEST(WriteAll, GoesOnAfterShortAndInterruptedWrites) {
+  struct sigaction quiet = {}, before;
+  quiet.sa_handler = [](int) {};  // without SA_RESTART
+  ASSERT_EQ(sigaction(SIGALRM, &quiet, &before), 0);
+  std::string text(3000000, ' '), received;
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 23);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  sigset_t alarm;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  pthread_sigmask(SIG_BLOCK, &alarm, nullptr);  // inherited by the reader: the signals are for the writer
+  std::thread reader([&] {
+    char buffer[10007];
+    for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;) received.append(buffer, static_cast<size_t>(n));
+  });
+  pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr);
+  const itimerval often = {{0, 100}, {0, 100}}, never = {};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  write_all(ends[1], text.data(), text.size(), "pipe");
+  setitimer(ITIMER_REAL, &never, nullptr);
+  close(ends[1]);
+  reader.join();
+  close(ends[0]);
+  sigaction(SIGALRM, &before, nullptr);
+  EXPECT_TRUE(received == text);
 }
 
 // The limit on file size stands for the full disk: it first gives a short write, then an error.

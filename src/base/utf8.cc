@@ -11,6 +11,7 @@ struct Sequence {
   bool whole;
 };
 
+// What stands at the front of `text`, which is not empty.
 Sequence scan(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t lead = byte(0);

@@ -1,4 +1,4 @@
-// UTF-8 checks shared by the writers of text files.
+// Text that may not be UTF-8, on its way into files and messages that must be.
 #pragma once
 
 #include <string>
