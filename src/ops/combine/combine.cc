@@ -56,7 +56,7 @@ void combine_forward(Device& device, const CombineForward& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref("combine.forward", a.y.dtype, [&]<class T>() { ref::combine_forward<T>(a); });
-    case DeviceKind::cpu: return unsupported("combine_forward", device);
+    case DeviceKind::cpu: return cpu::combine_forward(device, a);
     case DeviceKind::cuda: return unsupported("combine.forward", device);
   }
 }
@@ -68,7 +68,7 @@ void combine_backward(Device& device, const CombineBackward& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref_real("combine.backward", a.dy.dtype, [&]<class T>() { ref::combine_backward<T>(a); });
-    case DeviceKind::cpu: return unsupported("combine_backward", device);
+    case DeviceKind::cpu: return cpu::combine_backward(device, a);
     case DeviceKind::cuda: return unsupported("combine.backward", device);
   }
 }

@@ -50,7 +50,7 @@ void cross_entropy_forward(Device& device, const CrossEntropyForward& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref("cross_entropy.forward", a.logits.dtype, [&]<class T>() { ref::cross_entropy_forward<T>(a); });
-    case DeviceKind::cpu: return unsupported("cross_entropy_forward", device);
+    case DeviceKind::cpu: return cpu::cross_entropy_forward(device, a);
     case DeviceKind::cuda: return unsupported("cross_entropy.forward", device);
   }
 }
@@ -63,7 +63,7 @@ void cross_entropy_backward(Device& device, const CrossEntropyBackward& a) {
     case DeviceKind::ref:
       return dispatch_ref_real("cross_entropy.backward", a.logits.dtype,
                                [&]<class T>() { ref::cross_entropy_backward<T>(a); });
-    case DeviceKind::cpu: return unsupported("cross_entropy_backward", device);
+    case DeviceKind::cpu: return cpu::cross_entropy_backward(device, a);
     case DeviceKind::cuda: return unsupported("cross_entropy.backward", device);
   }
 }

@@ -39,7 +39,7 @@ void embed_forward(Device& device, const EmbedForward& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref("embed.forward", a.y.dtype, [&]<class T>() { ref::embed_forward<T>(a); });
-    case DeviceKind::cpu: return unsupported("embed_forward", device);
+    case DeviceKind::cpu: return cpu::embed_forward(device, a);
     case DeviceKind::cuda: return unsupported("embed.forward", device);
   }
 }
@@ -51,7 +51,7 @@ void embed_backward(Device& device, const EmbedBackward& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref_real("embed.backward", a.dy.dtype, [&]<class T>() { ref::embed_backward<T>(a); });
-    case DeviceKind::cpu: return unsupported("embed_backward", device);
+    case DeviceKind::cpu: return cpu::embed_backward(device, a);
     case DeviceKind::cuda: return unsupported("embed.backward", device);
   }
 }
