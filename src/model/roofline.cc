@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace ballast {
@@ -54,13 +55,14 @@ std::vector<int> table_ks(int top_k) {
   return ks;
 }
 
-// 36620000000 -> "36.62 G"
-std::string scaled(double value) {
-  const char* const prefixes[] = {"", "k", "M", "G", "T", "P"};
+// With two decimals in the largest unit below the value: scaled(36.62e9, {"B", "kB", "MB", "GB"}) == "36.62 GB".
+std::string scaled(double value, const std::array<const char*, 5>& units) {
   size_t i = 0;
-  for (; std::abs(value) >= 1000 && i + 1 < std::size(prefixes); ++i) value /= 1000;
-  return fmt::format("{:.{}f} {}", value, i == 0 ? 0 : 2, prefixes[i]);
+  for (; std::abs(value) >= 1000 && i + 1 < units.size(); ++i) value /= 1000;
+  return fmt::format("{:.{}f} {}", value, i == 0 ? 0 : 2, units[i]);
 }
+std::string bytes_text(double bytes) { return scaled(bytes, {"B", "kB", "MB", "GB", "TB"}); }
+std::string count_text(double count) { return scaled(count, {"", "k", "M", "B", "T"}); }  // B: billion, as in "671B"
 
 }  // namespace
 
@@ -137,7 +139,7 @@ ByteModel byte_model(const ModelConfig& c, double weight_bytes, double cache_byt
   m.experts = m.moe_layers ? c.n_routed_experts : 0;
   m.top_k = m.moe_layers ? c.num_experts_per_tok : 0;
   m.expert = weight_bytes * n.expert;
-  m.fixed = weight_bytes * n.active - double(m.moe_layers) * m.top_k * m.expert;
+  m.fixed = weight_bytes * (n.active - n.norms) - double(m.moe_layers) * m.top_k * m.expert;
   m.cache_per_token = cache_bytes * c.num_hidden_layers * (c.kv_lora_rank + c.qk_rope_head_dim);
   return m;
 }
@@ -146,21 +148,21 @@ std::string roofline_text(const ModelConfig& c, double weight_bytes) {
   const ModelCounts n = count_parameters(c);
   const ByteModel m = byte_model(c, weight_bytes);
   std::string text;
-  const auto line = [&](const char* what, double value, const char* unit, const std::string& note = {}) {
-    text += fmt::format("{:<28}{:>10}{}{}\n", what, scaled(value), unit, note.empty() ? "" : "  " + note);
+  const auto line = [&](const char* what, const std::string& value, const std::string& note = {}) {
+    text += fmt::format("{:<28}{:>12}{}\n", what, value, note.empty() ? "" : "  " + note);
   };
-  line("parameters", n.without_mtp(), "", n.mtp ? "and " + scaled(n.mtp) + " in MTP layers" : "");
-  line("active per token", n.active, "");
-  line("bytes per decoded token", m.step_bytes(m.top_k), "B", fmt::format("at {:g} byte a parameter", weight_bytes));
-  line("  attention", weight_bytes * n.attention, "B");
-  line("  shared experts", weight_bytes * n.shared_experts, "B");
-  line("  dense layers", weight_bytes * n.dense_ffn, "B");
-  line("  head", weight_bytes * c.vocab_size * c.hidden_size, "B");
-  line("  router and norms", weight_bytes * (n.router + n.norms), "B");
-  line("  routed experts", m.step_bytes(m.top_k) - m.fixed, "B",
+  line("parameters", count_text(n.without_mtp()), n.mtp ? "and " + count_text(n.mtp) + " in MTP layers" : "");
+  line("active per token", count_text(n.active));
+  line("bytes per decoded token", bytes_text(m.step_bytes(m.top_k)), fmt::format("{:g} per parameter", weight_bytes));
+  line("  attention", bytes_text(weight_bytes * n.attention));
+  line("  shared experts", bytes_text(weight_bytes * n.shared_experts));
+  line("  dense layers", bytes_text(weight_bytes * n.dense_ffn));
+  line("  head", bytes_text(weight_bytes * c.vocab_size * c.hidden_size));
+  line("  router", bytes_text(weight_bytes * n.router));
+  line("  routed experts", bytes_text(m.step_bytes(m.top_k) - m.fixed),
        fmt::format("{:.1f} % of the bytes", 100 * m.routed_share(1)));
-  line("all routed experts", weight_bytes * n.routed_experts, "B");
-  line("cache per token", m.cache_per_token, "B", "bf16");
+  line("all routed experts", bytes_text(weight_bytes * n.routed_experts));
+  line("cache per token", bytes_text(m.cache_per_token), "2 per element");
   if (m.experts == 0) return text + "no MoE layer: nothing to skip\n";
 
   text += fmt::format(
@@ -172,7 +174,7 @@ std::string roofline_text(const ModelConfig& c, double weight_bytes) {
   text += '\n';
   for (const int batch : kBatches) {
     const double read = m.experts_read(batch, m.top_k);
-    text += fmt::format("{:>6}{:>14.2f}{:>13}B", batch, read, scaled(m.step_bytes(read)));
+    text += fmt::format("{:>6}{:>14.2f}{:>14}", batch, read, bytes_text(m.step_bytes(read)));
     for (const int k : ks) text += fmt::format("{:>8.3f}", m.speedup(batch, k));
     text += '\n';
   }

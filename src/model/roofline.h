@@ -52,8 +52,8 @@ TrainingMemory training_memory(const ModelCounts& counts, int weight_bytes);
 // T is an upper bound: skewed or correlated choices meet in fewer experts. It holds below the ridge, where time follows
 // bytes; far above it (large prefill) time follows the number of executed experts instead.
 struct ByteModel {
-  double fixed;            // F: what every step reads (attention, dense layers, shared experts, router, norms, head)
-  double expert;           // b_e: one expert of one layer
+  double fixed;   // F: what every step reads: attention, dense layers, shared experts, router, head; not the norms
+  double expert;  // b_e: one expert of one layer
   double cache_per_token;  // c: latent and rotary key of one token, all layers
   int moe_layers;          // without MTP layers
   int experts;             // E
