@@ -42,6 +42,7 @@ TEST(Npy, AppendsFlushesTruncates) {
     EXPECT_EQ(loads.rows(), 3);
     EXPECT_THROW(loads.truncate(4), Error);
     loads.truncate(2);
+    EXPECT_EQ(read_npy(path).shape[0], 2);
     loads.append(row(7));
     loads.flush();
   }

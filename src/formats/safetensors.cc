@@ -12,6 +12,8 @@
 namespace ballast {
 namespace {
 
+static_assert(std::endian::native == std::endian::little, "the files' numbers are little-endian");
+
 struct DTypeFact {
   FileDType dtype;
   const char* name;
