@@ -97,7 +97,7 @@ void PreTokenizer::run(const Regex& regex, std::string_view text, const std::vec
 }
 
 void PreTokenizer::split(std::string_view text, std::vector<uint32_t>& ends, Scratch& scratch) const {
-  CHECK(text.size() < UINT32_MAX);
+  if (text.size() >= UINT32_MAX) fail(ErrorKind::unsupported, "tokenizer", "a text of {} bytes (4 GiB are too many)", text.size());
   ends.clear();
   if (text.empty()) return;
   ends.push_back(static_cast<uint32_t>(text.size()));

@@ -1,5 +1,8 @@
 #include "tokenizer/regex.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "base/error.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -9,6 +12,7 @@ namespace ballast {
 namespace {
 
 constexpr size_t kFirstStack = 64 << 10, kLargestStack = 64 << 20;  // grows on demand; ordinary patterns need none
+constexpr uint64_t kLeastSteps = 1 << 20, kStepsPerByte = 16;
 
 std::string message_of(int code) {
   PCRE2_UCHAR buffer[256];
@@ -118,8 +122,6 @@ RegexScratch::RegexScratch()
       stack_(pcre2_jit_stack_create(kFirstStack, kLargestStack, nullptr)) {
   CHECK(data_ && context_ && stack_);
   pcre2_jit_stack_assign(context_, nullptr, stack_);
-  pcre2_set_match_limit(context_, UINT32_MAX);
-  pcre2_set_depth_limit(context_, UINT32_MAX);
 }
 
 RegexScratch::~RegexScratch() {
@@ -156,6 +158,9 @@ Regex::Regex(std::string_view onigmo_pattern, const std::string& where) {
 
 bool Regex::find(std::string_view text, size_t from, size_t& begin, size_t& end, RegexScratch& scratch) const {
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  // Backtracking over one run is linear in the text; a pattern that needs far more than that would never end.
+  const uint64_t limit = kLeastSteps + kStepsPerByte * uint64_t{text.size()};
+  pcre2_set_match_limit(scratch.context_, static_cast<uint32_t>(std::min<uint64_t>(limit, UINT32_MAX)));
   const int code = jit_ ? pcre2_jit_match(code_.get(), subject, text.size(), from, 0, scratch.data_, scratch.context_)
                         : pcre2_match(code_.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, scratch.data_,
                                       scratch.context_);
