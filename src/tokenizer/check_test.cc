@@ -19,7 +19,8 @@ class TokenizerCheckTest : public testing::Test {
   }
   std::string ids(std::string_view text, std::string_view separator) {
     std::string out;
-    for (const int32_t id : tokenizer_.encode(text)) out += (out.empty() ? "" : std::string(separator)) + std::to_string(id);
+    for (const int32_t id : tokenizer_.encode(text))
+      out += (out.empty() ? "" : std::string(separator)) + std::to_string(id);
     return out;
   }
   const Tokenizer tokenizer_ = sample_tokenizer();

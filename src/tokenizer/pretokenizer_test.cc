@@ -70,8 +70,7 @@ TEST(PreTokenizer, UnknownComponentsAreRefusedByName) {
 TEST(Regex, RubySyntaxBecomesPcre2) {
   EXPECT_EQ(to_pcre2(R"([^\s\p{L}]+|\S\/\u00e9\x{41})", "t"),
             R"([^\p{White_Space}\p{L}]+|\P{White_Space}\/\x{00e9}\x{41})");
-  EXPECT_EQ(to_pcre2(R"(\w[\w-])", "t"),
-            R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}][\p{Alphabetic}\p{M}\p{Nd}\p{Pc}-])");
+  EXPECT_EQ(to_pcre2(R"(\w[\w-])", "t"), R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}][\p{Alphabetic}\p{M}\p{Nd}\p{Pc}-])");
   for (const char* pattern : {R"(\h)", "^a", "a$", "[a[b]]", "[a&&b]", "a{1,2}+", "(?x: a)", R"(\G)"})
     EXPECT_THROW(to_pcre2(pattern, "t"), Error) << pattern;
   for (const char* pattern : {"(", "[a", R"(\p{Nonsense})", R"(\u12)", R"(\p{L)", "\\", "a**b(", "*"})

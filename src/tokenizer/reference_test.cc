@@ -22,8 +22,8 @@ namespace fs = std::filesystem;
 void expect_okay(const TokenizerCheck& check) {
   EXPECT_TRUE(check.okay()) << check.equal << " of " << check.texts;
   for (const auto& d : check.differences)
-    ADD_FAILURE() << d.index << " '" << d.text << "'\n  expected " << testing::PrintToString(d.expected) << "\n  found    "
-                  << testing::PrintToString(d.found) << "\n  decodes " << d.decodes;
+    ADD_FAILURE() << d.index << " '" << d.text << "'\n  expected " << testing::PrintToString(d.expected)
+                  << "\n  found    " << testing::PrintToString(d.found) << "\n  decodes " << d.decodes;
 }
 
 TEST(TokenizerReference, DeepseekCoderVectors) {
@@ -134,7 +134,8 @@ TEST_P(SlowHuggingFace, SameIds) {
   }
   const fs::path vectors = dir / "vectors.jsonl", script = fs::path(BALLAST_SOURCE_DIR) / "tools/check_tokenizer.py";
   const int status = std::system(("'" + python + "' '" + script.string() + "' '" + (dir / "tokenizer.json").string() +
-                                  "' '" + vectors.string() + "' > /dev/null 2>&1").c_str());
+                                  "' '" + vectors.string() + "' > /dev/null 2>&1")
+                                     .c_str());
   constexpr int kAbsent = 77, kNoPython = 127;
   if (WEXITSTATUS(status) == kAbsent || WEXITSTATUS(status) == kNoPython)
     GTEST_SKIP() << python << " has no `tokenizers`; set BALLAST_PYTHON";

@@ -51,11 +51,21 @@ inline std::string random_text(Rng& rng, int parts) {
   std::string out;
   for (int i = 0; i < parts; ++i) {
     switch (rng.below(8)) {
-      case 0: out.append(rng.below(12), ' '); break;
-      case 1: out.append(1 + rng.below(3), '\n'); break;
-      case 2: out += std::to_string(rng.below(100000)); break;
-      case 3: append_utf8(out, static_cast<uint32_t>(0x20 + rng.below(0x5F))); break;
-      case 4: append_utf8(out, static_cast<uint32_t>(0xA0 + rng.below(0x3000))); break;
+      case 0:
+        out.append(rng.below(12), ' ');
+        break;
+      case 1:
+        out.append(1 + rng.below(3), '\n');
+        break;
+      case 2:
+        out += std::to_string(rng.below(100000));
+        break;
+      case 3:
+        append_utf8(out, static_cast<uint32_t>(0x20 + rng.below(0x5F)));
+        break;
+      case 4:
+        append_utf8(out, static_cast<uint32_t>(0xA0 + rng.below(0x3000)));
+        break;
       case 5: {
         const auto c = static_cast<uint32_t>(rng.below(0x110000));
         if (c < 0xD800 || c > 0xDFFF) append_utf8(out, c);
@@ -66,7 +76,8 @@ inline std::string random_text(Rng& rng, int parts) {
         out += kSampleCode.substr(0, 300).substr(std::min<size_t>(at, 280), rng.below(20));
         break;
       }
-      default: out += deepseek_control_strings()[rng.below(6)];
+      default:
+        out += deepseek_control_strings()[rng.below(6)];
     }
   }
   return out;

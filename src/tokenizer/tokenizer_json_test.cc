@@ -47,6 +47,25 @@ TEST(TokenizerJson, EveryTruncationIsAnError) {
   for (size_t n = 0; n < text.size(); n += n < 3000 ? 7 : 101) EXPECT_NE(text_message(text.substr(0, n)), "") << n;
 }
 
+TEST(TokenizerJson, RandomDamageIsAnErrorOrHarmless) {
+  const std::string text = sample_json().dump();
+  Rng rng(5);
+  for (int i = 0; i < 400; ++i) {
+    std::string damaged = text;
+    for (uint64_t n = 1 + rng.below(3); n > 0; --n) {
+      const size_t at = rng.below(4) ? rng.below(damaged.size()) : rng.below(1500);  // more often in the small sections
+      damaged[at] = static_cast<char>(rng.below(3) ? damaged[rng.below(damaged.size())] : rng.below(256));
+    }
+    try {
+      TokenizerSpec spec = parse_tokenizer_json(damaged, "t.json");
+      assign_control(spec, "config");
+      const Tokenizer t(std::move(spec), "t.json");
+      EXPECT_EQ(t.decode(t.encode(kSampleCode)), kSampleCode) << damaged.substr(0, 2000);
+    } catch (const Error&) {
+    }
+  }
+}
+
 TEST(TokenizerJson, EveryMissingOrMistypedKeyIsAnErrorOrHarmless) {
   for (size_t i = 0; i < sample_json().as_object().size(); ++i) {
     for (const Json& value : {Json(), Json(7), Json("x"), Json(Json::Array{Json(), Json(1)}), Json::object()}) {
@@ -105,7 +124,8 @@ TEST(TokenizerJson, AddedTokens) {
     return json;
   };
   EXPECT_EQ(message(with(Json::Object{{"id", 300}, {"content", "<x>"}})), "");
-  EXPECT_MESSAGE(with(Json::Object{{"id", 300}, {"content", ""}}), "t.json: added_tokens[6]: an added token is the empty");
+  EXPECT_MESSAGE(with(Json::Object{{"id", 300}, {"content", ""}}),
+                 "t.json: added_tokens[6]: an added token is the empty");
   EXPECT_MESSAGE(with(Json::Object{{"id", 100}, {"content", "<x>"}}), "which is that of");
   EXPECT_MESSAGE(with(Json::Object{{"id", 300}, {"content", "a"}}), "in model.vocab");
   EXPECT_MESSAGE(with(Json::Object{{"id", 0}, {"content", "<x>"}}), "which is that of");
@@ -181,7 +201,8 @@ TEST_F(TokenizerConfig, MistakesAreNamed) {
   EXPECT_NE(error(R"({"bos_token": "<none>"})").find("tokenizer_config.json: bos_token: the token '<none>' is not in"),
             std::string::npos);
   EXPECT_NE(error(R"({"eos_token": 3})").find("tokenizer_config.json: eos_token"), std::string::npos);
-  EXPECT_NE(error(R"({"pad_token": "!"})").find("the control token '!' is also the token of a byte"), std::string::npos);
+  EXPECT_NE(error(R"({"pad_token": "!"})").find("the control token '!' is also the token of a byte"),
+            std::string::npos);
   EXPECT_NE(error("[]").find("expected an object"), std::string::npos);
   EXPECT_NE(error("{").find("tokenizer_config.json:1"), std::string::npos);
 }

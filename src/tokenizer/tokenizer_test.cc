@@ -38,7 +38,8 @@ TEST(Tokenizer, BytesThatAreNotUtf8AreKept) {
   Rng rng(2);
   for (int i = 0; i < 500; ++i) {
     std::string bytes;
-    for (uint64_t n = rng.below(40); n > 0; --n) bytes += static_cast<char>(rng.below(2) ? rng.below(256) : 'a' + rng.below(4));
+    for (uint64_t n = rng.below(40); n > 0; --n)
+      bytes += static_cast<char>(rng.below(2) ? rng.below(256) : 'a' + rng.below(4));
     ASSERT_EQ(t.decode(t.encode(bytes)), bytes);
   }
   // Around the bad byte the text is cut as usual.
