@@ -34,7 +34,8 @@ std::vector<std::string> read_documents() {
     documents.push_back(read_file(file));
     bytes += documents.back().size();
   }
-  if (documents.empty()) fail(ErrorKind::usage, dir.string(), "no .py files; set BALLAST_BENCH_TEXT to a folder with some");
+  if (documents.empty())
+    fail(ErrorKind::usage, dir.string(), "no .py files; set BALLAST_BENCH_TEXT to a folder with some");
   return documents;
 }
 
@@ -82,8 +83,10 @@ int run(int argc, char** argv) {
   std::vector<std::pair<std::string, Tokenizer>> tokenizers = {{"own-8192", train(documents)}};
   for (int i = 1; i < argc; ++i) tokenizers.emplace_back(argv[i], Tokenizer::load(argv[i]));
   for (const auto& [name, tokenizer] : tokenizers) {
-    benchmark::RegisterBenchmark(("encode/" + name).c_str(), encode, tokenizer, documents)->Unit(benchmark::kMillisecond);
-    benchmark::RegisterBenchmark(("decode/" + name).c_str(), decode, tokenizer, documents)->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(("encode/" + name).c_str(), encode, tokenizer, documents)
+        ->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(("decode/" + name).c_str(), decode, tokenizer, documents)
+        ->Unit(benchmark::kMillisecond);
   }
   benchmark::RegisterBenchmark("train/own-8192", [&](benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize(train(documents).vocab_size());

@@ -78,7 +78,9 @@ void Bpe::merge_long(Scratch& s) const {
   s.next.resize(n);
   s.previous.resize(n);
   s.heap.clear();
-  const auto entry = [](int32_t rank, int32_t at) { return uint64_t{static_cast<uint32_t>(rank)} << 32 | static_cast<uint32_t>(at); };
+  const auto entry = [](int32_t rank, int32_t at) {
+    return uint64_t{static_cast<uint32_t>(rank)} << 32 | static_cast<uint32_t>(at);
+  };
   for (int32_t i = 0; i < n; ++i) {
     s.next[i] = i + 1 < n ? i + 1 : -1;
     s.previous[i] = i - 1;

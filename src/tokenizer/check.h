@@ -23,8 +23,8 @@ struct TokenizerCheck {
 };
 
 // vectors: a .jsonl file with {"text": "...", "ids": [...]} a line, or llama.cpp's pair of NAME.inp (texts, a line
-// __ggml_vocab_test__ after each) and NAME.out (a line of ids each). A text also counts as different where decoding does
-// not give it back. Throws Error{file, format}.
+// __ggml_vocab_test__ after each) and NAME.out (a line of ids each). A text also counts as different where decoding
+// does not give it back. Throws Error{file, format}.
 TokenizerCheck check_tokenizer(const Tokenizer& tokenizer, const std::filesystem::path& vectors);
 
 }  // namespace ballast

@@ -10,7 +10,7 @@ namespace {
 
 struct Role {
   int32_t ControlTokens::*id;
-  const char* config_key;                // of tokenizer_config.json, or null
+  const char* config_key;                 // of tokenizer_config.json, or null
   std::array<std::string_view, 2> texts;  // well-known, most trusted first
 };
 

@@ -4,8 +4,7 @@
 
 namespace ballast {
 
-const std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+const std::string_view kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 const std::string_view kCodePattern =
     R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
@@ -97,7 +96,8 @@ void PreTokenizer::run(const Regex& regex, std::string_view text, const std::vec
 }
 
 void PreTokenizer::split(std::string_view text, std::vector<uint32_t>& ends, Scratch& scratch) const {
-  CHECK(text.size() < UINT32_MAX);
+  if (text.size() >= UINT32_MAX)
+    fail(ErrorKind::unsupported, "tokenizer", "a text of {} bytes (4 GiB are too many)", text.size());
   ends.clear();
   if (text.empty()) return;
   ends.push_back(static_cast<uint32_t>(text.size()));

@@ -34,9 +34,9 @@ class PreTokenizer {
   // name: Error{unsupported} with `where`.
   PreTokenizer(const Json& section, const std::string& where);
 
-  // The end offsets of the pieces of `text`, ascending, the last one text.size(). Valid UTF-8 of less than 4 GiB.
+  // The end offsets of the pieces of `text`, ascending, the last one text.size(). The text must be valid UTF-8;
+  // 4 GiB or more of it throw Error{unsupported}.
   void split(std::string_view text, std::vector<uint32_t>& ends, Scratch& scratch) const;
-
 
  private:
   void add_section(const Json& section, const std::string& where);

@@ -1,7 +1,9 @@
 // Equality with other implementations on reference data outside the project; skipped where that is absent.
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <cstdint>
-#include <set>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -20,8 +22,8 @@ namespace fs = std::filesystem;
 void expect_okay(const TokenizerCheck& check) {
   EXPECT_TRUE(check.okay()) << check.equal << " of " << check.texts;
   for (const auto& d : check.differences)
-    ADD_FAILURE() << d.index << " '" << d.text << "'\n  expected " << testing::PrintToString(d.expected) << "\n  found    "
-                  << testing::PrintToString(d.found) << "\n  decodes " << d.decodes;
+    ADD_FAILURE() << d.index << " '" << d.text << "'\n  expected " << testing::PrintToString(d.expected)
+                  << "\n  found    " << testing::PrintToString(d.found) << "\n  decodes " << d.decodes;
 }
 
 TEST(TokenizerReference, DeepseekCoderVectors) {
@@ -96,6 +98,56 @@ TEST(SlowTokenizerReference, LearningVocabulary) {
   EXPECT_EQ(trained.spec().symbols, expected.spec().symbols);
   EXPECT_EQ(trained.spec().merges, expected.spec().merges);
 }
+
+// DeepSeek-V3's chain of expressions (its tokenizer.json), which no other test has.
+constexpr const char* kDeepseekV3 = R"js({"type": "Sequence", "pretokenizers": [
+  {"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}"}, "behavior": "Isolated", "invert": false},
+  {"type": "Split", "pattern": {"Regex": "[一-龥぀-ゟ゠-ヿ]+"}, "behavior": "Isolated", "invert": false},
+  {"type": "Split", "pattern": {"Regex": "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"}, "behavior": "Isolated", "invert": false},
+  {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]})js";
+
+// tools/check_tokenizer.py writes what Hugging Face's tokenizers make of Python's standard library and of random text.
+// BALLAST_PYTHON names a Python that has it.
+class SlowHuggingFace : public testing::TestWithParam<const char*> {};
+
+TEST_P(SlowHuggingFace, SameIds) {
+  const char* set = std::getenv("BALLAST_PYTHON");
+  const std::string python = set ? set : "python3";
+  const fs::path dir = fs::path(testing::TempDir()) / (std::string("ballast_hugging_face_") + GetParam());
+  fs::create_directories(dir);
+  const std::string name = GetParam();
+  if (name == "deepseek_coder") {
+    const fs::path reference = shared_dir() / "data/tokenizers/deepseek-coder/tokenizer.json";
+    SKIP_WITHOUT(reference);
+    fs::copy_file(reference, dir / "tokenizer.json", fs::copy_options::overwrite_existing);
+  } else {
+    TrainerOptions options;
+    if (name == "gpt2") options.pre_tokenizer = gpt2_pre_tokenizer();
+    if (name == "deepseek_v3") options.pre_tokenizer = Json::parse(kDeepseekV3);
+    BpeTrainer trainer(options);
+    const fs::path sources = fs::path(BALLAST_SOURCE_DIR) / "src";
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::recursive_directory_iterator(sources))
+      if (entry.is_regular_file()) files.push_back(entry.path());
+    for (const fs::path& file : files) trainer.add(read_file(file));
+    trainer.train(4096).save(dir / "tokenizer.json");
+  }
+  const fs::path vectors = dir / "vectors.jsonl", script = fs::path(BALLAST_SOURCE_DIR) / "tools/check_tokenizer.py";
+  const int status = std::system(("'" + python + "' '" + script.string() + "' '" + (dir / "tokenizer.json").string() +
+                                  "' '" + vectors.string() + "' > /dev/null 2>&1")
+                                     .c_str());
+  constexpr int kAbsent = 77, kNoPython = 127;
+  if (WEXITSTATUS(status) == kAbsent || WEXITSTATUS(status) == kNoPython)
+    GTEST_SKIP() << python << " has no `tokenizers`; set BALLAST_PYTHON";
+  ASSERT_EQ(status, 0);
+  const TokenizerCheck check = check_tokenizer(Tokenizer::load(dir / "tokenizer.json"), vectors);
+  EXPECT_GT(check.texts, 2000);
+  expect_okay(check);
+  fs::remove_all(dir);
+}
+
+INSTANTIATE_TEST_SUITE_P(, SlowHuggingFace, testing::Values("code", "gpt2", "deepseek_v3", "deepseek_coder"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace ballast

@@ -1,5 +1,8 @@
 #include "tokenizer/regex.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "base/error.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -9,6 +12,7 @@ namespace ballast {
 namespace {
 
 constexpr size_t kFirstStack = 64 << 10, kLargestStack = 64 << 20;  // grows on demand; ordinary patterns need none
+constexpr uint64_t kLeastSteps = 1 << 20, kStepsPerByte = 16;
 
 std::string message_of(int code) {
   PCRE2_UCHAR buffer[256];
@@ -54,7 +58,8 @@ class Translator {
     if (c == '}' && i_ + 1 < in_.size() && in_[i_ + 1] == '+') refuse("a possessive {n,m}+");
     if (c == '(' && next_is("(?") && i_ + 2 < in_.size()) {
       const char kind = in_[i_ + 2];
-      if (std::string_view(":=!<>i").find(kind) == std::string_view::npos) refuse("a group of another kind than (?: (?= (?! (?< (?> (?i");
+      if (std::string_view(":=!<>i").find(kind) == std::string_view::npos)
+        refuse("a group of another kind than (?: (?= (?! (?< (?> (?i");
     }
     out_ += c;
     ++i_;
@@ -86,7 +91,8 @@ class Translator {
       out_ += {'\\', c};
       if (next_is("{") && (c == 'p' || c == 'P' || c == 'x')) {
         const size_t close = in_.find('}', i_);
-        if (close == std::string_view::npos) fail(ErrorKind::format, where_, "the regular expression {} lacks a }}", in_);
+        if (close == std::string_view::npos)
+          fail(ErrorKind::format, where_, "the regular expression {} lacks a }}", in_);
         out_ += in_.substr(i_, close + 1 - i_);
         i_ = close + 1;
       }
@@ -118,8 +124,6 @@ RegexScratch::RegexScratch()
       stack_(pcre2_jit_stack_create(kFirstStack, kLargestStack, nullptr)) {
   CHECK(data_ && context_ && stack_);
   pcre2_jit_stack_assign(context_, nullptr, stack_);
-  pcre2_set_match_limit(context_, UINT32_MAX);
-  pcre2_set_depth_limit(context_, UINT32_MAX);
 }
 
 RegexScratch::~RegexScratch() {
@@ -135,7 +139,8 @@ std::string to_pcre2(std::string_view onigmo_pattern, const std::string& where) 
 std::string quote_regex(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (c >= 0x20 && c < 0x7F && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z')) out += '\\';
+    if (c >= 0x20 && c < 0x7F && !(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z'))
+      out += '\\';
     out += c;
   }
   return out;
@@ -156,9 +161,12 @@ Regex::Regex(std::string_view onigmo_pattern, const std::string& where) {
 
 bool Regex::find(std::string_view text, size_t from, size_t& begin, size_t& end, RegexScratch& scratch) const {
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-  const int code = jit_ ? pcre2_jit_match(code_.get(), subject, text.size(), from, 0, scratch.data_, scratch.context_)
-                        : pcre2_match(code_.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, scratch.data_,
-                                      scratch.context_);
+  // Backtracking over one run is linear in the text; a pattern that needs far more than that would never end.
+  const uint64_t limit = kLeastSteps + kStepsPerByte * uint64_t{text.size()};
+  pcre2_set_match_limit(scratch.context_, static_cast<uint32_t>(std::min<uint64_t>(limit, UINT32_MAX)));
+  const int code =
+      jit_ ? pcre2_jit_match(code_.get(), subject, text.size(), from, 0, scratch.data_, scratch.context_)
+           : pcre2_match(code_.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK, scratch.data_, scratch.context_);
   if (code == PCRE2_ERROR_NOMATCH) return false;
   if (code < 0) fail(ErrorKind::unsupported, "regular expression", "matching failed: {}", message_of(code));
   const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(scratch.data_);

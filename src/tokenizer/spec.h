@@ -1,4 +1,5 @@
-// What a tokenizer.json says, as plain data. tokenizer_json.h reads and writes it, trainer.h makes one, Tokenizer runs it.
+// What a tokenizer.json says, as plain data. tokenizer_json.h reads and writes it, trainer.h makes one, Tokenizer runs
+// it.
 #pragma once
 
 #include <cstdint>

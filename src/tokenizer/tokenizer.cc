@@ -30,7 +30,6 @@ size_t valid_length(std::string_view text) {
   return i;
 }
 
-
 }  // namespace
 
 struct Tokenizer::Tables {

@@ -1,5 +1,5 @@
-// Byte-level BPE as Hugging Face's tokenizer.json describes it: text to ids and back. Plain text never becomes a control
-// token (BOS, EOS, padding, FIM, chat), whatever it spells.
+// Byte-level BPE as Hugging Face's tokenizer.json describes it: text to ids and back. Plain text never becomes a
+// control token (BOS, EOS, padding, FIM, chat), whatever it spells.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ class Tokenizer {
   std::vector<int32_t> encode(std::string_view utf8) const;
   // The same, but control strings (leftmost first, the longest where several begin) become their tokens.
   std::vector<int32_t> encode_with_control(std::string_view utf8) const;
-  // Appending forms.
+  // encode() that appends to `out`.
   void encode(std::string_view utf8, std::vector<int32_t>& out) const;
 
   // Ids to bytes: decode(encode(s)) == s for valid UTF-8. Control tokens give their strings; ids that do not exist give

@@ -18,8 +18,7 @@ constexpr int64_t kMostIds = int64_t{1} << 22;  // a larger id is a mistake, and
 using IdTable = std::unordered_map<std::string_view, int32_t>;
 
 int32_t checked_id(int64_t id, const std::string& where) {
-  if (id < 0 || id >= kMostIds)
-    fail(ErrorKind::format, where, "the id {} is out of range (0 to {})", id, kMostIds - 1);
+  if (id < 0 || id >= kMostIds) fail(ErrorKind::format, where, "the id {} is out of range (0 to {})", id, kMostIds - 1);
   return static_cast<int32_t>(id);
 }
 
@@ -56,8 +55,7 @@ class Reader {
     if (!normalizer || normalizer->is_null()) return;
     const std::string& type = normalizer->at("type", at("normalizer")).as_string(at("normalizer.type"));
     if (type == "Sequence") {
-      const Json::Array& list =
-          normalizer->at("normalizers", at("normalizer")).as_array(at("normalizer.normalizers"));
+      const Json::Array& list = normalizer->at("normalizers", at("normalizer")).as_array(at("normalizer.normalizers"));
       if (list.empty()) return;
       fail(ErrorKind::unsupported, at("normalizer"), "the normalizer {} is not supported", list[0].dump());
     }
@@ -189,7 +187,8 @@ class Reader {
     spec_.pre_tokenizer = section("pre_tokenizer");
     spec_.decoder = section("decoder");
     spec_.post_processor = section("post_processor");
-    if (spec_.decoder.is_null()) fail(ErrorKind::unsupported, at("decoder"), "there is no decoder (ByteLevel is needed)");
+    if (spec_.decoder.is_null())
+      fail(ErrorKind::unsupported, at("decoder"), "there is no decoder (ByteLevel is needed)");
     check_type(spec_.decoder, at("decoder"), {"ByteLevel"});
     if (spec_.post_processor.is_null()) return;
     check_type(spec_.post_processor, at("post_processor"), {"ByteLevel", "TemplateProcessing", "Sequence"});
@@ -206,9 +205,8 @@ class Reader {
 };
 
 Json added_token_json(const AddedToken& token) {
-  return Json::Object{{"id", token.id},          {"content", token.content}, {"single_word", false},
-                      {"lstrip", false},         {"rstrip", false},          {"normalized", token.normalized},
-                      {"special", token.special}};
+  return Json::Object{{"id", token.id},  {"content", token.content},       {"single_word", false},    {"lstrip", false},
+                      {"rstrip", false}, {"normalized", token.normalized}, {"special", token.special}};
 }
 
 std::string config_text(const TokenizerSpec& spec) {

@@ -129,8 +129,8 @@ TokenizerSpec first_tokens(const TrainerOptions& options) {
   }
   for (const uint8_t byte : alphabet_order()) spec.symbols.emplace_back(byte_symbol(byte));
   spec.pre_tokenizer = options.pre_tokenizer;
-  spec.decoder = Json::Object{
-      {"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
+  spec.decoder =
+      Json::Object{{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
   return spec;
 }
 

@@ -1,5 +1,5 @@
-// Trains byte-level BPE. Given the same pieces, the result is that of Hugging Face's tokenizers (0.13 to 0.23): the most
-// frequent pair first, among equals the one with the smallest ids.
+// Trains byte-level BPE. Given the same pieces, the result is that of Hugging Face's tokenizers (0.13 to 0.23): the
+// most frequent pair first, among equals the one with the smallest ids.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ class BpeTrainer {
  public:
   explicit BpeTrainer(TrainerOptions options = {});
 
-  // Counts the pieces of one document. Bytes that are not UTF-8 are left out of the count.
+  // Counts the pieces of one document. What is not UTF-8 in it counts as U+FFFD.
   void add(std::string_view text);
 
   // Learns merges until there are vocab_size tokens, or no pair is left. Throws Error{usage} where vocab_size cannot
