@@ -64,7 +64,10 @@ std::string headline_tiles(const View& view) {
 
 std::string arm_legend(const View& view) {
   std::vector<LegendEntry> entries;
-  for (const Arm& arm : view.arms) entries.push_back({arm.name, arm.color});
+  for (const Arm& arm : view.arms) {
+    const std::string label = text(view.summary, {"arm_labels", arm.name});
+    entries.push_back({label.empty() ? arm.name : label, arm.color});
+  };
   return entries.size() > 1 ? legend(entries) : std::string();
 }
 
@@ -78,25 +81,28 @@ std::string percent(std::optional<double> share, int decimals) {
   return share && std::isfinite(*share) ? fixed(100 * *share, decimals) + "\u202f%" : "–";
 }
 
-Table metric_definitions() {
-  Table table({{"key", false}, {"unit", false}, {"what it is", false}});
-  table.add({"step", "–", "optimizer steps done"});
-  table.add({"tokens", "tokens", "training tokens seen so far, padding not counted"});
-  table.add({"time", "s", "seconds since the run began, pauses between resumptions not counted"});
-  table.add({"train/loss", "nats/token", "next-token cross-entropy of the step's batch, without auxiliary and MTP terms"});
-  table.add({"val/loss", "nats/token", "the same on held-out text, with expert counting off"});
-  table.add({"val/bpb", "bits/byte", "Σ NLL / (ln 2 · UTF-8 bytes) of the held-out text"});
-  table.add({"lr", "–", "learning rate of the step"});
-  table.add({"grad_norm", "–", "L2 norm of all gradients before clipping"});
-  table.add({"tok_per_s", "tokens/s", "training tokens per second of the step"});
-  table.add({"max_vio/layer_N", "–", "max over experts of load / fair load − 1 in layer N, over the step's global batch; 0 is "
-                                     "perfect balance, E/K − 1 the ceiling"});
-  table.add({"max_vio/mean, max_vio/worst", "–", "its mean and its maximum over the layers"});
-  table.add({"dead", "experts", "experts without a token in the step, summed over layers"});
-  table.add({"starved_share", "share", "experts under 10 % of their fair load, of all experts of all layers"});
-  table.add({"effective_experts", "experts", "exp of the entropy of the load distribution, mean over layers; E is perfect balance"});
-  table.add({"loads.npy", "(token, slot) pairs", "int64 [steps, layers, experts]: how many of a step's routed slots each expert got"});
-  return table;
+std::string metric_definitions() {
+  std::string out;
+  const auto define = [&](std::string_view key, std::string_view unit, std::string_view meaning) {
+    out += fmt::format("<div><dt><code>{}</code> <small>{}</small></dt><dd>{}</dd></div>", escape(key), escape(unit), escape(meaning));
+  };
+  define("step", "", "optimizer steps done");
+  define("tokens", "tokens", "training tokens seen so far, padding not counted");
+  define("time", "s", "seconds since the run began, pauses between resumptions not counted");
+  define("train/loss", "nats/token", "next-token cross-entropy of the step's batch, without auxiliary and MTP terms");
+  define("val/loss", "nats/token", "the same on held-out text, with expert counting off");
+  define("val/bpb", "bits/byte", "Σ NLL / (ln 2 · UTF-8 bytes) of the held-out text");
+  define("lr", "", "learning rate of the step");
+  define("grad_norm", "", "L2 norm of all gradients before clipping");
+  define("tok_per_s", "tokens/s", "training tokens per second of the step");
+  define("max_vio/layer_N", "", "max over experts of load / fair load − 1 in layer N, over the step's global batch; 0 is "
+                                     "perfect balance, E/K − 1 the ceiling");
+  define("max_vio/mean, max_vio/worst", "", "its mean and its maximum over the layers");
+  define("dead", "experts", "experts without a token in the step, summed over layers");
+  define("starved_share", "share", "experts under 10 % of their fair load, of all experts of all layers");
+  define("effective_experts", "experts", "exp of the entropy of the load distribution, mean over layers; E is perfect balance");
+  define("loads.npy", "(token, slot) pairs", "int64 [steps, layers, experts]: how many of a step's routed slots each expert got");
+  return "<dl class=\"definitions\">" + out + "</dl>";
 }
 
 }  // namespace ballast::report

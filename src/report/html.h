@@ -39,6 +39,7 @@ class Table {
 struct LegendEntry {
   std::string name;
   int color = 0;
+  std::string key_svg;  // instead of a piece of line
 };
 std::string legend(const std::vector<LegendEntry>& entries);
 

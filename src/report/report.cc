@@ -66,9 +66,9 @@ std::string facts(const View& view) {
   };
   add("Model", words(lookup(view.summary, {"header", "shape"})), "w4");
   add("Parameters", count({"model", "params_total"}));
-  add("active per token", count({"model", "params_active"}));
+  add("Active per token", count({"model", "params_active"}));
   if (const auto share = number(view.summary, {"model", "routed_byte_share"}))
-    add("routed experts’ share of bytes per decoded token", percent(share));
+    add("Routed share of bytes per token", percent(share));
   add("Training tokens", words(lookup(view.summary, {"header", "tokens"})));
   add("Compute dtype", words(lookup(view.summary, {"header", "dtype"})));
   add("Instruction set", words(lookup(view.summary, {"header", "isa"})));
@@ -115,7 +115,7 @@ Page page_of(const View& view, const std::string& name) {
                    {"skipping", "Expert skipping", skip_section(view)},
                    {"speed", "Speed", speed_section(view)},
                    {"commands", "Commands and configuration", commands_html(view)},
-                   {"definitions", "Definitions", "<div class=\"wrap\">" + metric_definitions().html() + "</div>"}};
+                   {"definitions", "Definitions", metric_definitions()}};
   page.footer = "Written by ballast. The same figures are in report.csv (curves) and report.md (tables).";
   return page;
 }

@@ -15,8 +15,8 @@ constexpr const char* kAtFloor = "at floor";
 struct Compressor {
   const char *key, *label;
 };
-constexpr Compressor kCompressors[] = {{"ngram5", "byte 5-gram"}, {"xz_file", "xz −9e, each file alone"},
-                                       {"xz_primed", "xz −9e, primed with the training part"}};
+constexpr Compressor kCompressors[] = {{"ngram5", "byte 5-gram"}, {"xz_file", "xz, file by file"},
+                                       {"xz_primed", "xz, primed"}};
 
 std::string rival_name(const std::string& key) {
   std::string name = key;
@@ -31,21 +31,21 @@ std::string bits_figure(const View& view) {
   chart.bars.push_back({"this model", *bpb, fixed(*bpb, 3), kModelColor});
   for (const Compressor& rival : kCompressors)
     if (const auto v = number(view.summary, {"heldout", rival.key}))
-      chart.bars.push_back({rival.label, *v, fixed(*v, 3), kRivalColor});
-  chart.bars.push_back({"uniform", 8, "8", kRivalColor});
+      chart.bars.push_back({rival.label, *v, fixed(*v, 3), kRivalColor, {}, {}, true});
+  chart.bars.push_back({"uniform", 8, "8.000", kRivalColor, {}, {}, true});
   Figure figure{.title = "Held-out bits per byte"};
   figure.panels.push_back({"", [chart](double width) { return draw(chart, width); }});
   const bool beats = beats_compressors(view.summary).value_or(true);
   figure.caption_html = std::string(beats ? "" : "<b>At floor:</b> the model does not beat the 5-gram and xz per file. ") +
-                        "Σ NLL / (ln 2 · bytes), every rival on exactly the same bytes; the model's context and that of "
-                        "“each file alone” begin anew with every file.";
+                        "Σ NLL / (ln 2 · bytes), every rival on exactly the same bytes; the model's context and xz’s "
+                        "“file by file” begin anew with every file, “primed” compresses behind the training part. xz is xz −9e.";
   return html(figure);
 }
 
 BarChart line_chart(const View& view, std::string_view metric, std::string_view label) {
   BarChart chart{.value = {.label = std::string(label)}};
   const auto add = [&](const std::string& name, std::optional<double> v, int color) {
-    if (v) chart.bars.push_back({name, *v, fixed(*v, 1), color});
+    if (v) chart.bars.push_back({name, *v, fixed(*v, 1), color, {}, {}, color == kRivalColor});
   };
   const bool beats = beats_line_rivals(view.summary, metric).value_or(true);
   add(beats ? "this model" : "this model (at floor)", number(view.summary, {"line", metric}), kModelColor);
@@ -55,7 +55,7 @@ BarChart line_chart(const View& view, std::string_view metric, std::string_view 
 }
 
 std::string line_figure(const View& view) {
-  const BarChart exact = line_chart(view, "em", "exact match, %"), edit = line_chart(view, "es", "indel edit similarity, 0–100");
+  const BarChart exact = line_chart(view, "em", "% of lines"), edit = line_chart(view, "es", "indel similarity, 0–100");
   Figure figure{.title = "Completing a held-out line"};
   if (!exact.bars.empty()) figure.panels.push_back({"Exact match", [exact](double width) { return draw(exact, width); }});
   if (!edit.bars.empty()) figure.panels.push_back({"Edit similarity", [edit](double width) { return draw(edit, width); }});

@@ -18,7 +18,7 @@ Settings settings_of(const Json& row) {
   if (!value) return settings;
   if (value->is_object()) {
     for (const auto& [key, v] : value->as_object())
-      settings.emplace_back(key, v.is_number() ? significant(v.as_double(), 3) : text(v, {}));
+      settings.emplace_back(key, v.is_number() ? fmt::format("{}", v.as_double()) : text(v, {}));
     return settings;
   }
   std::string words = text(row, {"settings"});
@@ -37,7 +37,7 @@ std::string join(const Settings& settings, bool with_renorm) {
   std::string out;
   for (const auto& [key, value] : settings) {
     if (key == "renorm" && !with_renorm) continue;
-    out += (out.empty() ? "" : ", ") + key + (value.empty() ? "" : " " + value);
+    out += (out.empty() ? "" : ", ") + key + (value.empty() ? "" : "=" + value);
   }
   return out;
 }
@@ -45,7 +45,7 @@ std::string join(const Settings& settings, bool with_renorm) {
 // Rows that differ only in how far they skip form one curve: same policy, same compensation.
 std::string curve_of(const std::string& policy, const Settings& settings) {
   for (const auto& [key, value] : settings)
-    if (key == "renorm" && value != "0" && !value.empty()) return policy + ", renorm " + value;
+    if (key == "renorm" && value != "0" && !value.empty()) return policy + ", renorm=" + value;
   return policy;
 }
 
@@ -71,7 +71,7 @@ void choose_scale(Scatter& plot) {
       if (point.y != 0) sizes.push_back(std::abs(point.y));
   if (sizes.size() < 4) return;
   std::sort(sizes.begin(), sizes.end());
-  if (sizes.back() < 20 * sizes[sizes.size() / 2]) return;
+  if (sizes.back() < 10 * sizes[sizes.size() / 2]) return;
   plot.y.scale = Scale::symlog;
   plot.y.linear_below = std::pow(10.0, std::floor(std::log10(sizes[sizes.size() / 4])));
 }
@@ -113,11 +113,11 @@ std::string skip_figure(const View& view) {
   const Scatter plot = skip_scatter(view);
   if (plot.groups.empty()) return {};
   std::vector<LegendEntry> entries;
-  for (const ScatterGroup& group : plot.groups) entries.push_back({group.name, group.color});
+  for (const ScatterGroup& group : plot.groups) entries.push_back({group.name, group.color, marker_key(static_cast<int>(entries.size()), group.color)});
   Figure figure{.title = "What skipping buys, and what it costs", .legend_html = legend(entries)};
   figure.panels.push_back({"", [plot](double width) { return draw(plot, width); }});
   figure.caption_html = fmt::format(
-      "Right is faster, down is better. Open diamonds: the speed-up that the byte model predicts, a ceiling. Shaded: "
+      "Right is faster, down is better. A tick at the end of dots: the speed-up that the byte model predicts, a ceiling. Shaded: "
       "<b>off</b> against <b>off</b>, interleaved with the rest; what lies inside is not resolved. Horizontal intervals: "
       "{}. Vertical intervals: {}.{}",
       interval_note(view, "speedup", "95 %, as recorded in the summary"),

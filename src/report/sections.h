@@ -52,7 +52,7 @@ Table heldout_table(const View& view);
 Table line_table(const View& view);
 Table skip_table(const View& view);
 Table stage_table(const View& view);
-Table metric_definitions();
+std::string metric_definitions();
 
 // Shared by the sections.
 std::string arm_legend(const View& view);

@@ -44,6 +44,7 @@ struct Bar {
   std::string text;  // written at the end of the bar
   int color = 0;
   std::optional<double> lo, hi;  // error bar
+  bool quiet = false;            // paler: what the others are compared with
 };
 
 struct BarChart {  // horizontal, from zero: labels stay readable on a phone
@@ -57,7 +58,7 @@ struct ScatterPoint {
   std::optional<double> x_lo, x_hi, y_lo, y_hi;
   std::string label;             // beside the point where there is room
   std::string title;             // what hovering shows
-  std::optional<double> x_mark;  // an open diamond at the same height: where a model expects the point
+  std::optional<double> x_mark;  // a tick at the same height, joined by dots: where a model expects the point
 };
 
 struct ScatterGroup {  // one color, one marker shape; its points are joined by a thin line
@@ -76,6 +77,8 @@ struct Scatter {
   std::vector<ScatterGroup> groups;
   std::optional<ScatterBox> box;
 };
+
+std::string marker_key(int shape, int color);  // a small drawing of a scatter group's marker, for the legend
 
 std::string draw(const LinePlot& plot, double width);
 std::string draw(const BarChart& chart, double width);

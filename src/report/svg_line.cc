@@ -87,7 +87,9 @@ std::string draw(const LinePlot& plot, double width) {
   double left = 20;
   for (const std::string& text : y_ticks.text) left = std::max(left, text_width(text, 12) + 12);
 
-  const Frame frame{left, 32, width - 12, height - 44};
+  double right = 12;  // references are named in the margin, where no curve runs through their names
+  for (const Reference& reference : plot.references) right = std::max(right, text_width(reference.label, 12) + 8);
+  const Frame frame{left, 32, width - right, height - 44};
   const AxisMap x(plot.x.scale, xs.lo, xs.hi, frame.left, frame.right, plot.x.linear_below);
   const AxisMap y(plot.y.scale, ys.lo, ys.hi, frame.bottom, frame.top, plot.y.linear_below);
   Pen pen(width, height, plot.y.label + " over " + plot.x.label);
@@ -100,7 +102,7 @@ std::string draw(const LinePlot& plot, double width) {
   for (const Series& series : plot.series)
     if (series.style != Series::Style::faint) draw_series(pen, series, x, y, frame, plot);
   for (const Reference& reference : plot.references)
-    pen.text(frame.right - 4, y(reference.at) - 5, "end", "ref-label halo", reference.label);
+    pen.text(frame.right + 6, y(reference.at) + 4, "start", "ref-label", reference.label);
   return pen.finish();
 }
 
