@@ -249,7 +249,7 @@ Table balance_table(const View& view) {
     while (first != worst.begin() && (first - 1)->value < kBalanced) --first;
     const auto share = arm.run->metric("starved_share").empty() ? std::nullopt : std::optional(tail("starved_share"));
     table.add({arm.name, fixed(middle->value, 2), fixed(worst.back().value, 2), fixed(tail("max_vio/mean"), 2),
-               first == worst.end() ? "never" : std::to_string(first->step), significant(tail("dead"), 2), percent(share),
+               first == worst.end() ? "never" : std::to_string(first->step), count(tail("dead")), percent(share),
                fixed(tail("effective_experts"), 1)});
   }
   return table;

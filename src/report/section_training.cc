@@ -80,6 +80,7 @@ std::string optimizer_figure(const View& view) {
   LinePlot rate = curves(view, "lr", "step size of AdamW", Shape::raw_and_mean, over_tokens);
   std::erase_if(rate.series, [](const Series& series) { return series.style == Series::Style::line; });
   for (Series& series : rate.series) series.style = Series::Style::line;
+  for (Axis* axis : {&norm.x, &rate.x, &rate.y}) axis->lo = 0;
   Figure figure{.title = "Optimizer", .legend_html = arm_legend(view)};
   if (!norm.series.empty()) figure.panels.push_back(panel("Gradient norm", std::move(norm)));
   if (!rate.series.empty()) figure.panels.push_back(panel("Learning rate", std::move(rate)));
@@ -102,7 +103,7 @@ Table train_table(const View& view) {
       const auto value = [&](std::string_view name) { return number(row, {name}).value_or(NAN); };
       table.add({row_name(key), grouped(value("tokens")), grouped(value("tok_per_s")), percent(number(row, {"ceiling_share"})),
                  fixed(value("val_loss_first"), 3), fixed(value("val_loss_last"), 3), fixed(value("max_vio_worst"), 2),
-                 fixed(value("max_vio_mean"), 2), significant(value("dead"))});
+                 fixed(value("max_vio_mean"), 2), count(value("dead"))});
     }
     return table;
   }
@@ -118,7 +119,7 @@ Table train_table(const View& view) {
     const std::vector<Sample> worst = worst_layer_mean(*arm.run);
     table.add({arm.name, grouped(ends("tokens", true)), grouped(tail("tok_per_s")), "–", fixed(ends("val/loss", false), 3),
                fixed(ends("val/loss", true), 3), fixed(worst.empty() ? NAN : worst.back().value, 2),
-               fixed(tail("max_vio/mean"), 2), significant(ends("dead", true))});
+               fixed(tail("max_vio/mean"), 2), count(ends("dead", true))});
   }
   return table;
 }
@@ -133,7 +134,7 @@ std::string training_section(const View& view) {
 
 std::string speed_section(const View& view) {
   LinePlot rate = curves(view, "tok_per_s", "tokens/s", Shape::raw_and_mean, false);
-  rate.y.lo = 0;
+  rate.x.lo = rate.y.lo = 0;
   double top = 0;
   for (const Series& series : rate.series)
     for (const double v : series.y) top = std::max(top, v);

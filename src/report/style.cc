@@ -17,7 +17,7 @@ html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
 body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",
 "Liberation Sans",Arial,sans-serif;font-feature-settings:"kern","liga"}
 main{max-width:1104px;margin:0 auto;padding:40px 32px 56px}
-h1{font-size:34px;line-height:1.15;letter-spacing:-.02em;margin:0 0 6px;font-weight:700}
+h1{font-size:34px;line-height:1.15;letter-spacing:-.02em;margin:0 0 6px;font-weight:700;overflow-wrap:anywhere}
 .lead{font-size:18px;color:var(--muted);margin:0 0 26px;max-width:none}.eyebrow{font-size:13px;font-weight:600;letter-spacing:.06em;text-transform:uppercase;color:var(--c0);margin:0 0 8px}
 h2{font-size:23px;line-height:1.25;letter-spacing:-.012em;margin:60px 0 10px;padding-top:20px;border-top:1px solid var(--rule)}
 h3{font-size:16px;line-height:1.35;margin:0 0 10px;font-weight:650}
@@ -48,7 +48,7 @@ svg text{font-family:inherit;font-variant-numeric:tabular-nums}
 .grid{stroke:var(--grid);fill:none;shape-rendering:crispEdges}.axis{stroke:var(--muted);fill:none;shape-rendering:crispEdges}
 .tick{font-size:12px;fill:var(--muted)}.axis-label{font-size:12.5px;fill:var(--muted)}
 .line{fill:none;stroke:var(--c);stroke-width:2.1;stroke-linejoin:round;stroke-linecap:round}
-.faint{fill:none;stroke:var(--c);stroke-width:1;opacity:.28;stroke-linejoin:round}
+.faint{fill:none;stroke:var(--c);stroke-width:1;opacity:.42;stroke-linejoin:round}
 .dashed{stroke-dasharray:6 4}.band{fill:var(--c);opacity:.16}.name{font-size:13px;font-weight:600;fill:var(--c)}
 .dot{fill:var(--c);stroke:var(--bg);stroke-width:1.2}
 .ref{stroke:var(--muted);stroke-width:1.1;stroke-dasharray:5 4;fill:none}.ref-label{font-size:12px;fill:var(--muted)}
@@ -88,7 +88,7 @@ footer{margin-top:56px;padding-top:16px;border-top:1px solid var(--rule);font-si
 .facts,.tiles{grid-template-columns:1fr 1fr}.definitions>div{grid-template-columns:1fr}}
 @media(max-width:560px){main{padding:24px 16px 40px}h1{font-size:27px}.lead{font-size:16px}h2{font-size:20px;margin-top:44px}
 .facts{gap:12px 18px}.facts .w2{grid-column:1/-1}.tile{padding:12px}.tile b{font-size:23px}.tiles{gap:10px}
-.heat{column-gap:7px}.heat img{height:46px}.heat,.heat .arm{font-size:11px}th,td{padding-right:14px}th:first-child,td:first-child{white-space:normal;max-width:124px}
+.heat{column-gap:7px}.heat img{height:46px}.heat{font-size:11px}.heat .arm{font-size:10px}th.n{min-width:84px}th,td{padding-right:14px}th:first-child,td:first-child{white-space:normal;max-width:124px}
 table{font-size:14px}}
 @media print{main{max-width:none;padding:0}figure,table,pre{break-inside:avoid}nav{display:none}}
 )css";

@@ -146,6 +146,8 @@ std::string fixed(double value, int decimals) {
   return std::isfinite(value) ? with_minus(fmt::format("{:.{}f}", value, decimals)) : "–";
 }
 
+std::string count(double value) { return value == std::round(value) ? grouped(value) : fixed(value, 1); }
+
 std::string grouped(double integer) {
   if (!std::isfinite(integer)) return "–";
   const std::string digits = fmt::format("{:.0f}", std::abs(integer));
