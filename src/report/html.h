@@ -43,8 +43,8 @@ struct LegendEntry {
 };
 std::string legend(const std::vector<LegendEntry>& entries);
 
-// A figure is one panel, or two side by side where the screen is wide. `draw` gets the width in CSS pixels and is called
-// once for wide screens and once for phones; the style sheet shows one of the two.
+// A figure is one panel, or two side by side where the screen is wide. `draw` gets the width in CSS pixels and is
+// called once for wide screens and once for phones; the style sheet shows one of the two.
 struct Panel {
   std::string title;  // empty for a single panel
   std::function<std::string(double width)> draw;

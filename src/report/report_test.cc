@@ -36,9 +36,10 @@ TEST(Report, QuickstartHasEveryPart) {
   const std::string page = read_file(files.html);
   for (const char* id : {"training", "balance", "heldout", "skipping", "speed", "commands", "definitions"})
     EXPECT_TRUE(contains(page, "<section id=\"" + std::string(id) + "\"")) << id;
-  for (const char* words : {"no interval on this page includes the training seed", "18\u202f350\u202f080", "sha256:5f0c7a1be2d94413",
-                            "ceiling 3.0", "floor 0.06", "A/A: off against off", "paired bootstrap over files",
-                            "ballast quickstart --seed 1", "json/decoder.py", "max_vio/layer_N", "hardly uses its experts"})
+  for (const char* words :
+       {"no interval on this page includes the training seed", "18\u202f350\u202f080", "sha256:5f0c7a1be2d94413",
+        "ceiling 3.0", "floor 0.06", "A/A: off against off", "paired bootstrap over files",
+        "ballast quickstart --seed 1", "json/decoder.py", "max_vio/layer_N", "hardly uses its experts"})
     EXPECT_TRUE(contains(page, words)) << words;
   EXPECT_FALSE(contains(page, "class=\"banner\""));
   // 3 arms x 5 layers, each one image, and the scale.
@@ -56,10 +57,12 @@ TEST(Report, IsSelfContainedAndEscaped) {
   summary["header"]["machine"] = Json("\"<b>\" & co");
   write_file_atomic(folder / "summary.json", summary.dump());
   const std::string page = read_file(write_report(folder).html);
-  for (const char* words : {"<script", "http://", "https://", "src=\"/", "@import", "<link"}) EXPECT_FALSE(contains(page, words)) << words;
+  for (const char* words : {"<script", "http://", "https://", "src=\"/", "@import", "<link"})
+    EXPECT_FALSE(contains(page, words)) << words;
   EXPECT_TRUE(contains(page, "&lt;/code&gt;&lt;script&gt;alert(1)&lt;/script&gt;\ufffd"));
   EXPECT_TRUE(contains(page, "&quot;&lt;b&gt;&quot; &amp; co"));
-  for (const char* words : {">nan", " nan", "\"nan", "Lnan", "inf\"", " inf<", ">inf"}) EXPECT_FALSE(contains(page, words)) << words;
+  for (const char* words : {">nan", " nan", "\"nan", "Lnan", "inf\"", " inf<", ">inf"})
+    EXPECT_FALSE(contains(page, words)) << words;
 }
 
 TEST(Report, SaysFirstThatBalanceWasNotReached) {
@@ -112,7 +115,8 @@ TEST(Report, BoundsAndBalance) {
   ASSERT_EQ(worst.size(), 120u);
   double largest = 0;
   for (int layer = 1; layer <= kSynLayers; ++layer)
-    largest = std::max(largest, running_mean(group.runs.front().metric("max_vio/layer_" + std::to_string(layer)), 20).back().value);
+    largest = std::max(
+        largest, running_mean(group.runs.front().metric("max_vio/layer_" + std::to_string(layer)), 20).back().value);
   EXPECT_DOUBLE_EQ(worst.back().value, largest);
 }
 

@@ -39,7 +39,7 @@ TEST_F(RunFolder, LinesMayLackAnyKey) {
   EXPECT_EQ(run.metric("train/loss")[1].step, 5);
   EXPECT_TRUE(run.metric("lr").empty());
   EXPECT_DOUBLE_EQ(*run.tokens_at(1), 100);
-  EXPECT_DOUBLE_EQ(*run.tokens_at(3), 300);   // between records
+  EXPECT_DOUBLE_EQ(*run.tokens_at(3), 300);    // between records
   EXPECT_DOUBLE_EQ(*run.tokens_at(10), 1000);  // beyond them
   EXPECT_TRUE(run.loads.empty());
 }

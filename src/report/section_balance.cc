@@ -91,10 +91,13 @@ std::string violation_figure(const View& view) {
     figure.panels.push_back({"Mean over layers", [mean](double width) { return draw(mean, width); }});
   if (figure.panels.empty()) return {};
   figure.caption_html = fmt::format(
-      "MaxVio = max<sub>e</sub> load<sub>e</sub> / L − 1 of a global batch, with L the fair load; 0 is perfect balance. "
+      "MaxVio = max<sub>e</sub> load<sub>e</sub> / L − 1 of a global batch, with L the fair load; 0 is perfect "
+      "balance. "
       "Thin: every step; bold: mean over the last {0} steps, in the left panel of the layer where it is largest. The "
-      "ceiling, E/K − 1, is reached when K experts take every token. The sampling floor, 0.83 √(2 ln E (1 − K/E) / L), is what "
-      "equal probabilities still give in a batch of this size.", kWindow);
+      "ceiling, E/K − 1, is reached when K experts take every token. The sampling floor, 0.83 √(2 ln E (1 − K/E) / L), "
+      "is what "
+      "equal probabilities still give in a batch of this size.",
+      kWindow);
   return html(figure);
 }
 
@@ -110,7 +113,7 @@ struct HeatScale {
   static std::vector<Rgba> palette() {
     std::vector<Rgba> colors;
     for (int i = -kLevels; i <= kLevels; ++i) {
-      const auto alpha = static_cast<uint8_t>(std::lround(255 * std::pow(std::abs(i) / double{kLevels}, 0.8)));
+      const auto alpha = static_cast<uint8_t>(std::lround(255 * std::pow(std::abs(i) / double{kLevels}, 0.7)));
       colors.push_back(i < 0 ? Rgba{36, 116, 208, alpha} : Rgba{226, 92, 14, alpha});
     }
     return colors;
@@ -139,9 +142,10 @@ std::string scale_bar(const HeatScale& scale) {
   const Ticks at = make_ticks(Scale::linear, 0, scale.top, static_cast<int>(std::min(scale.top, 5.0)));
   for (size_t i = 0; i < at.at.size(); ++i)
     ticks += fmt::format("<span style=\"left:{:.1f}%\">{}</span>", 100 * at.at[i] / scale.top, at.text[i]);
-  return fmt::format("<div class=\"scale\"><span>load / fair load</span><div class=\"bar-box\"><img alt=\"color scale\" "
-                     "src=\"{}\"><div class=\"ends\">{}</div></div></div>",
-                     data_uri(png(pixels, kWidth, 1, HeatScale::palette())), ticks);
+  return fmt::format(
+      "<div class=\"scale\"><span>load / fair load</span><div class=\"bar-box\"><img alt=\"color scale\" "
+      "src=\"{}\"><div class=\"ends\">{}</div></div></div>",
+      data_uri(png(pixels, kWidth, 1, HeatScale::palette())), ticks);
 }
 
 std::string heat_grid(const std::vector<const Arm*>& arms, int64_t longest, const HeatScale& scale) {
@@ -161,10 +165,9 @@ std::string heat_grid(const std::vector<const Arm*>& arms, int64_t longest, cons
     for (const Arm* arm : arms) {
       const Loads& loads = arm->run->loads;
       const int64_t columns = std::clamp<int64_t>(kColumns * loads.steps / longest, 1, loads.steps);
-      out += layer >= loads.layers
-                 ? "<span></span>"
-                 : fmt::format("<img alt=\"{} layer {}\" src=\"{}\">", escape(arm->name), name,
-                               heat_image(loads, layer, columns, scale, loads.fair_load()));
+      out += layer >= loads.layers ? "<span></span>"
+                                   : fmt::format("<img alt=\"{} layer {}\" src=\"{}\">", escape(arm->name), name,
+                                                 heat_image(loads, layer, columns, scale, loads.fair_load()));
     }
   }
   out += "<span class=\"row\">step</span>";
@@ -194,7 +197,8 @@ std::string heat_figure(const View& view) {
   }
   figure.caption_html =
       "Steps from left to right, one row of cells per expert. Blue experts starve, vermilion ones are overloaded, and "
-      "what has the page's color has its fair share. One color scale throughout; columns are as wide as their arm is long.";
+      "what has the page's color has its fair share. One color scale throughout; columns are as wide as their arm is "
+      "long.";
   return html(figure);
 }
 
@@ -232,8 +236,14 @@ std::vector<Sample> worst_layer_mean(const Run& run) {
 }
 
 Table balance_table(const View& view) {
-  Table table({{"arm", false}, {"worst layer, at half"}, {"worst layer, at the end"}, {"mean layer, at the end"},
-               {fmt::format("balanced (< {}) from step", kBalanced)}, {"dead experts"}, {"starved"}, {"effective experts"}});
+  Table table({{"arm", false},
+               {"worst layer, at half"},
+               {"worst layer, at the end"},
+               {"mean layer, at the end"},
+               {fmt::format("balanced (< {}) from step", kBalanced)},
+               {"dead experts"},
+               {"starved"},
+               {"effective experts"}});
   for (const Arm& arm : view.arms) {
     const std::vector<Sample> worst = worst_layer_mean(*arm.run);
     if (worst.empty()) continue;

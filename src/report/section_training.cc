@@ -11,7 +11,8 @@ namespace {
 constexpr int64_t kWindow = 20;  // steps of every running mean on the page
 
 bool all_know_tokens(const View& view) {
-  return std::all_of(view.arms.begin(), view.arms.end(), [](const Arm& arm) { return arm.run->tokens_at(0).has_value(); });
+  return std::all_of(view.arms.begin(), view.arms.end(),
+                     [](const Arm& arm) { return arm.run->tokens_at(0).has_value(); });
 }
 
 Series series_of(const Arm& arm, const std::vector<Sample>& samples, Series::Style style, bool over_tokens) {
@@ -69,7 +70,8 @@ std::string loss_figure(const View& view) {
   if (!train.series.empty()) figure.panels.push_back(panel("Training", std::move(train)));
   if (!val.series.empty()) figure.panels.push_back(panel("Validation", std::move(val)));
   figure.caption_html =
-      "Next-token cross-entropy. Training: every step (thin) and the mean of eleven (bold). Validation: held-out text, on "
+      "Next-token cross-entropy. Training: every step (thin) and the mean of eleven (bold). Validation: held-out text, "
+      "on "
       "a scale of its own. One run per curve.";
   return html(figure);
 }
@@ -96,14 +98,22 @@ std::string row_name(const std::string& key) {
 }  // namespace
 
 Table train_table(const View& view) {
-  Table table({{"arm", false}, {"tokens"}, {"tokens/s"}, {"of matmul rate"}, {"first val loss"}, {"last val loss"},
-               {"MaxVio worst"}, {"MaxVio mean"}, {"dead"}});
+  Table table({{"arm", false},
+               {"tokens"},
+               {"tokens/s"},
+               {"of matmul rate"},
+               {"first val loss"},
+               {"last val loss"},
+               {"MaxVio worst"},
+               {"MaxVio mean"},
+               {"dead"}});
   if (const Json* train = lookup(view.summary, {"train"}); train && train->is_object()) {
     for (const auto& [key, row] : train->as_object()) {
       const auto value = [&](std::string_view name) { return number(row, {name}).value_or(NAN); };
-      table.add({row_name(key), grouped(value("tokens")), grouped(value("tok_per_s")), percent(number(row, {"ceiling_share"})),
-                 fixed(value("val_loss_first"), 3), fixed(value("val_loss_last"), 3), fixed(value("max_vio_worst"), 2),
-                 fixed(value("max_vio_mean"), 2), count(value("dead"))});
+      table.add({row_name(key), grouped(value("tokens")), grouped(value("tok_per_s")),
+                 percent(number(row, {"ceiling_share"})), fixed(value("val_loss_first"), 3),
+                 fixed(value("val_loss_last"), 3), fixed(value("max_vio_worst"), 2), fixed(value("max_vio_mean"), 2),
+                 count(value("dead"))});
     }
     return table;
   }
@@ -117,9 +127,10 @@ Table train_table(const View& view) {
       return mean.empty() ? NAN : mean.back().value;
     };
     const std::vector<Sample> worst = worst_layer_mean(*arm.run);
-    table.add({arm.name, grouped(ends("tokens", true)), grouped(tail("tok_per_s")), "–", fixed(ends("val/loss", false), 3),
-               fixed(ends("val/loss", true), 3), fixed(worst.empty() ? NAN : worst.back().value, 2),
-               fixed(tail("max_vio/mean"), 2), count(ends("dead", true))});
+    table.add({arm.name, grouped(ends("tokens", true)), grouped(tail("tok_per_s")), "–",
+               fixed(ends("val/loss", false), 3), fixed(ends("val/loss", true), 3),
+               fixed(worst.empty() ? NAN : worst.back().value, 2), fixed(tail("max_vio/mean"), 2),
+               count(ends("dead", true))});
   }
   return table;
 }

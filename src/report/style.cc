@@ -1,6 +1,6 @@
-// The page's style sheet. Series colors: blue, vermilion, green, purple, amber, sky and gray, after the palette of Okabe
-// and Ito ("Color Universal Design", 2008), each darkened or lightened until text in it reaches a contrast of 4.5 on
-// its background. No two series differ by hue alone: lines carry labels, points also shapes.
+// The page's style sheet. Series colors: blue, vermilion, green, purple, amber, sky and gray, after the palette of
+// Okabe and Ito ("Color Universal Design", 2008), each darkened or lightened until text in it reaches a contrast of 4.5
+// on its background. No two series differ by hue alone: lines carry labels, points also shapes.
 #include "report/html.h"
 
 namespace ballast::report {
@@ -53,7 +53,7 @@ svg text{font-family:inherit;font-variant-numeric:tabular-nums}
 .dot{fill:var(--c);stroke:var(--bg);stroke-width:1.2}
 .ref{stroke:var(--muted);stroke-width:1.1;stroke-dasharray:5 4;fill:none}.ref-label{font-size:12px;fill:var(--muted)}
 .halo{paint-order:stroke;stroke:var(--bg);stroke-width:4px;stroke-linejoin:round}
-.bar{fill:var(--c)}.quiet{opacity:.5}.bar-label{font-size:13px;fill:var(--fg)}.bar-value{font-size:13px;fill:var(--fg)}
+.bar{fill:var(--c)}.quiet{fill:color-mix(in srgb,var(--c) 48%,var(--bg))}.bar-label{font-size:13px;fill:var(--fg)}.bar-value{font-size:13px;fill:var(--fg)}
 .error{stroke:var(--fg);stroke-width:1.3}.whisker{stroke:var(--c);stroke-width:1.3;opacity:.75}
 path.lead{fill:none;stroke:var(--c);stroke-width:1;stroke-dasharray:1.5 3;opacity:.9}
 .mark{stroke:var(--c);stroke-width:2}.thread{fill:none;stroke:var(--c);stroke-width:1;opacity:.3}.point-label{font-size:12px;fill:var(--c)}
@@ -62,7 +62,7 @@ path.lead{fill:none;stroke:var(--c);stroke-width:1;stroke-dasharray:1.5 3;opacit
 .legend li{display:flex;align-items:center;gap:7px}
 .legend svg{width:14px;height:14px}.legend li:not(.keyed)::before{content:"";width:16px;height:3px;border-radius:2px;background:var(--c)}
 .scroll{overflow-x:auto;margin:14px 0 26px;-webkit-overflow-scrolling:touch}
-table{border-collapse:collapse;font-size:14.5px;line-height:1.4;min-width:60%}
+table{border-collapse:collapse;font-size:14.5px;line-height:1.4;min-width:min(100%,430px)}
 th{font-weight:600;font-size:13px;color:var(--muted);text-align:left;vertical-align:bottom;border-bottom:1px solid var(--muted)}
 th,td{padding:6px 18px 6px 0;white-space:nowrap}th{white-space:normal}th:first-child,td:first-child{position:sticky;left:0;background:var(--bg)}th:last-child,td:last-child{padding-right:2px}
 td{border-bottom:1px solid var(--grid)}
@@ -74,7 +74,7 @@ pre{background:var(--panel);border-radius:8px;padding:13px 16px;overflow-x:auto;
 code{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"Liberation Mono",monospace}
 .completion{display:grid;grid-template-columns:1fr 1fr;gap:0 24px}.completion>div{min-width:0}.completion .w2{grid-column:1/-1}
 details{margin:12px 0}summary{cursor:pointer;color:var(--c0);font-size:15px}details>*:not(summary){margin-top:10px}
-.heat{display:grid;column-gap:14px;row-gap:5px;align-items:center;font-size:12.5px;color:var(--muted);line-height:1.3}
+.heat+.heat{margin-top:18px}.heat{display:grid;column-gap:14px;row-gap:5px;align-items:center;font-size:12.5px;color:var(--muted);line-height:1.3}
 .heat img{display:block;width:100%;height:64px;image-rendering:pixelated;background:var(--bg);outline:1px solid var(--rule)}
 .heat .arm{font-weight:600;font-size:13px;color:var(--c);white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .heat .row{white-space:nowrap;text-align:right}

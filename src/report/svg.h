@@ -1,6 +1,6 @@
-// Charts as inline SVG. Colors and type come from the page's style sheet (html.h): series i has the class c<i>, so that a
-// chart follows the reader's light or dark scheme. A chart is drawn for a width in CSS pixels and never scaled far from
-// it, which keeps its text readable: the page holds one drawing for wide screens and one for phones.
+// Charts as inline SVG. Colors and type come from the page's style sheet (html.h): series i has the class c<i>, so that
+// a chart follows the reader's light or dark scheme. A chart is drawn for a width in CSS pixels and never scaled far
+// from it, which keeps its text readable: the page holds one drawing for wide screens and one for phones.
 #pragma once
 
 #include <optional>
@@ -22,7 +22,7 @@ struct Series {
   std::string name;
   int color = 0;
   std::vector<double> x, y;
-  std::vector<double> lo, hi;  // a band around y; empty: none
+  std::vector<double> lo, hi;                                    // a band around y; empty: none
   enum class Style { line, faint, marked } style = Style::line;  // faint: raw data behind a smoothed line, not labeled
   bool dashed = false;
 };

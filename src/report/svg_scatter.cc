@@ -30,9 +30,9 @@ class Labels {
   void block(const Rect& rect) { taken_.push_back(rect); }
   void place(double x, double y, const std::string& text, const std::string& css) {
     const double w = text_width(text, 12), h = 12;
-    const Rect places[] = {{x + 8, y - h - 2, x + 8 + w, y - 2},       {x + 8, y + 3, x + 8 + w, y + 3 + h},
-                           {x - 8 - w, y - h - 2, x - 8, y - 2},       {x - 8 - w, y + 3, x - 8, y + 3 + h},
-                           {x - w / 2, y - h - 9, x + w / 2, y - 9},   {x - w / 2, y + 9, x + w / 2, y + 9 + h}};
+    const Rect places[] = {{x + 8, y - h - 2, x + 8 + w, y - 2},     {x + 8, y + 3, x + 8 + w, y + 3 + h},
+                           {x - 8 - w, y - h - 2, x - 8, y - 2},     {x - 8 - w, y + 3, x - 8, y + 3 + h},
+                           {x - w / 2, y - h - 9, x + w / 2, y - 9}, {x - w / 2, y + 9, x + w / 2, y + 9 + h}};
     for (const Rect& at : places) {
       if (at.left < frame_.left || at.right > frame_.right + 8 || at.top < frame_.top || at.bottom > frame_.bottom)
         continue;
@@ -106,9 +106,11 @@ std::string draw(const Scatter& plot, double width) {
     // A box without height (a deterministic model repeats its loss exactly) is still shown.
     const double bw = std::max(x(plot.box->x_hi) - x(plot.box->x_lo), 6.0);
     const double bh = std::max(y(plot.box->y_lo) - y(plot.box->y_hi), 8.0);
-    const double bx = (x(plot.box->x_lo) + x(plot.box->x_hi) - bw) / 2, by = (y(plot.box->y_lo) + y(plot.box->y_hi) - bh) / 2;
+    const double bx = (x(plot.box->x_lo) + x(plot.box->x_hi) - bw) / 2,
+                 by = (y(plot.box->y_lo) + y(plot.box->y_hi) - bh) / 2;
     pen.rect(bx, by, bw, bh, "aa", plot.box->label);
-    const double tw = text_width(plot.box->label, 12), tx = std::clamp(bx + bw / 2 - tw / 2, frame.left + 3, frame.right - tw);
+    const double tw = text_width(plot.box->label, 12),
+                 tx = std::clamp(bx + bw / 2 - tw / 2, frame.left + 3, frame.right - tw);
     const double ty = by + bh + 16 < frame.bottom ? by + bh + 14 : by - 6;
     pen.text(tx, ty, "start", "ref-label halo", plot.box->label);
     labels.block({bx, by, bx + bw, by + bh});

@@ -16,7 +16,8 @@ size_t occurrences(const std::string& text, std::string_view words) {
 
 TEST(Svg, LinePlot) {
   LinePlot plot{.x = {.label = "step"}, .y = {.label = "loss", .lo = 0, .hi = 10}};
-  plot.series.push_back({.name = "a", .color = 2, .x = {0, 1, 2}, .y = {10, 5, 0.0 / 0.0}, .lo = {9, 4, 0}, .hi = {10, 6, 1}});
+  plot.series.push_back(
+      {.name = "a", .color = 2, .x = {0, 1, 2}, .y = {10, 5, 0.0 / 0.0}, .lo = {9, 4, 0}, .hi = {10, 6, 1}});
   plot.references.push_back({3, "ceiling <3>"});
   const std::string svg = draw(plot, 400);
   EXPECT_EQ(occurrences(svg, "c2 line"), 1u);
@@ -35,7 +36,8 @@ TEST(Svg, LongSeriesAreThinnedToTheirExtremes) {
   const std::string svg = draw(LinePlot{.y = {.lo = 0, .hi = 100}, .series = {series}}, 400);
   EXPECT_LT(svg.size(), 20000u);
   const size_t line = svg.find("c0 line");
-  EXPECT_EQ(occurrences(svg.substr(line, svg.find("/>", line) - line), " 32.0L"), 1u);  // the one peak reaches the frame's top
+  EXPECT_EQ(occurrences(svg.substr(line, svg.find("/>", line) - line), " 32.0L"),
+            1u);  // the one peak reaches the frame's top
 }
 
 TEST(Svg, EmptyAndConstantDataDraw) {
@@ -79,7 +81,7 @@ TEST(Html, TableAlignsAndEscapes) {
 TEST(Png, KnownBytes) {
   const uint8_t pixels[] = {0, 1};
   const Rgba palette[] = {{1, 2, 3, 0}, {250, 251, 252, 255}};
-  EXPECT_EQ(data_uri(png(pixels, 2, 1, palette)), 
+  EXPECT_EQ(data_uri(png(pixels, 2, 1, palette)),
             "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAMAAADD/I+4AAAABlBMVEUBAgP6+/z9XuajAAAAAnRSTl"
             "MA/1uRIrUAAAAOSURBVHgBAQMA/P8AAAEABAACCyGLcQAAAABJRU5ErkJggg==");
 }
