@@ -29,11 +29,21 @@ std::string escape(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
       default:
         // HTML has no way to write the other control characters.
         if (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r') {
@@ -87,7 +97,8 @@ std::string Table::markdown() const {
 std::string legend(const std::vector<LegendEntry>& entries) {
   std::string out = "<ul class=\"legend\">";
   for (const LegendEntry& entry : entries)
-    out += fmt::format("<li class=\"c{}\">{}</li>", entry.color, escape(entry.name));
+    out += fmt::format("<li class=\"c{}{}\">{}{}</li>", entry.color, entry.key_svg.empty() ? "" : " keyed",
+                       entry.key_svg, escape(entry.name));
   return out + "</ul>";
 }
 
@@ -119,8 +130,9 @@ std::string html(const Page& page) {
       "<meta name=\"color-scheme\" content=\"light dark\"><title>{}</title>\n<style>{}</style></head>\n<body><main>\n",
       escape(page.title), kStyleSheet);
   if (!page.banner.empty()) out += fmt::format("<p class=\"banner\" role=\"alert\">{}</p>\n", escape(page.banner));
-  out += fmt::format("<header><h1>{}</h1><p class=\"lead\">{}</p></header>\n{}\n", escape(page.title),
-                     escape(page.subtitle), page.head_html);
+  out +=
+      fmt::format("<header><p class=\"eyebrow\">Ballast report</p><h1>{}</h1><p class=\"lead\">{}</p></header>\n{}\n",
+                  escape(page.title), escape(page.subtitle), page.head_html);
   std::string contents, body;
   for (const Section& section : page.sections) {
     if (section.body_html.empty()) continue;

@@ -39,11 +39,12 @@ class Table {
 struct LegendEntry {
   std::string name;
   int color = 0;
+  std::string key_svg;  // instead of a piece of line
 };
 std::string legend(const std::vector<LegendEntry>& entries);
 
-// A figure is one panel, or two side by side where the screen is wide. `draw` gets the width in CSS pixels and is called
-// once for wide screens and once for phones; the style sheet shows one of the two.
+// A figure is one panel, or two side by side where the screen is wide. `draw` gets the width in CSS pixels and is
+// called once for wide screens and once for phones; the style sheet shows one of the two.
 struct Panel {
   std::string title;  // empty for a single panel
   std::function<std::string(double width)> draw;

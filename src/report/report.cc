@@ -25,6 +25,7 @@ int arm_color(const std::string& name, size_t index) {
 
 View view_of(const std::vector<RunGroup>& groups) {
   View view;
+  view.overlay = groups.size() > 1;
   view.summary = groups.size() == 1 ? groups.front().summary : Json::object();
   view.config = groups.size() == 1 ? groups.front().config : std::string();
   for (const RunGroup& group : groups) {
@@ -66,9 +67,9 @@ std::string facts(const View& view) {
   };
   add("Model", words(lookup(view.summary, {"header", "shape"})), "w4");
   add("Parameters", count({"model", "params_total"}));
-  add("active per token", count({"model", "params_active"}));
+  add("Active per token", count({"model", "params_active"}));
   if (const auto share = number(view.summary, {"model", "routed_byte_share"}))
-    add("routed experts’ share of bytes per decoded token", percent(share));
+    add("Routed share of bytes per token", percent(share));
   add("Training tokens", words(lookup(view.summary, {"header", "tokens"})));
   add("Compute dtype", words(lookup(view.summary, {"header", "dtype"})));
   add("Instruction set", words(lookup(view.summary, {"header", "isa"})));
@@ -80,11 +81,14 @@ std::string facts(const View& view) {
 
 std::string scope_note(bool quickstart) {
   if (!quickstart)
-    return paragraph("Each curve is one run with one seed: no interval on this page includes the training seed, and a "
-                     "difference between two curves is not yet a difference between two recipes.");
-  return "<p><b>What a run this small can show:</b> that the whole path works, from source files to a measured model; that a "
+    return paragraph(
+        "Each curve is one run with one seed: no interval on this page includes the training seed, and a "
+        "difference between two curves is not yet a difference between two recipes.");
+  return "<p><b>What a run this small can show:</b> that the whole path works, from source files to a measured model; "
+         "that a "
          "balancing rule does or does not balance the experts; how fast this machine trains and decodes. "
-         "<b>What it cannot:</b> which rule gives the better model, or what skipping experts costs on a trained one. Each arm "
+         "<b>What it cannot:</b> which rule gives the better model, or what skipping experts costs on a trained one. "
+         "Each arm "
          "was trained once: no interval on this page includes the training seed.</p>";
 }
 
@@ -115,7 +119,7 @@ Page page_of(const View& view, const std::string& name) {
                    {"skipping", "Expert skipping", skip_section(view)},
                    {"speed", "Speed", speed_section(view)},
                    {"commands", "Commands and configuration", commands_html(view)},
-                   {"definitions", "Definitions", "<div class=\"wrap\">" + metric_definitions().html() + "</div>"}};
+                   {"definitions", "Definitions", metric_definitions()}};
   page.footer = "Written by ballast. The same figures are in report.csv (curves) and report.md (tables).";
   return page;
 }
@@ -160,7 +164,8 @@ ReportFiles write(const std::vector<RunGroup>& groups, const fs::path& html_file
   const View view = view_of(groups);
   std::string name;
   for (const RunGroup& group : groups) name += (name.empty() ? "" : ", ") + group.name;
-  ReportFiles files{html_file, fs::path(html_file).replace_extension(".csv"), fs::path(html_file).replace_extension(".md")};
+  ReportFiles files{html_file, fs::path(html_file).replace_extension(".csv"),
+                    fs::path(html_file).replace_extension(".md")};
   write_file_atomic(files.csv, csv_of(view));
   write_file_atomic(files.markdown, markdown_of(view, name));
   write_file_atomic(files.html, html(page_of(view, name)));
@@ -176,7 +181,8 @@ ReportFiles write_report(const std::filesystem::path& run_folder) {
   return report::write(groups, run_folder / "report.html");
 }
 
-ReportFiles write_report(const std::vector<std::filesystem::path>& run_folders, const std::filesystem::path& html_file) {
+ReportFiles write_report(const std::vector<std::filesystem::path>& run_folders,
+                         const std::filesystem::path& html_file) {
   if (run_folders.empty()) fail(ErrorKind::usage, "report", "no run folder given");
   std::vector<report::RunGroup> groups;
   for (const auto& folder : run_folders) groups.push_back(report::load_group(folder));

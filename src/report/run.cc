@@ -88,7 +88,8 @@ Loads read_loads(const fs::path& file) {
   const size_t version = byte(6);
   if (version != 1 && version != 2) fail(ErrorKind::format, where, "npy format {}.x is not known", version);
   const size_t begin = version == 1 ? 10 : 12;
-  const size_t length = version == 1 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
+  const size_t length =
+      version == 1 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
   if (length > bytes.size() - begin) fail(ErrorKind::format, where, "truncated inside the npy header");
   const std::string header = bytes.substr(begin, length);
   const std::string dtype = header_value(header, "descr", where);
@@ -96,7 +97,8 @@ Loads read_loads(const fs::path& file) {
   if (header_value(header, "fortran_order", where) != "False")
     fail(ErrorKind::format, where, "Fortran order where C order is expected");
   const std::vector<int64_t> shape = parse_shape(header_value(header, "shape", where), where);
-  if (shape.size() != 3) fail(ErrorKind::format, where, "{} dimensions where [steps, layers, experts] is expected", shape.size());
+  if (shape.size() != 3)
+    fail(ErrorKind::format, where, "{} dimensions where [steps, layers, experts] is expected", shape.size());
   Loads loads{shape[0], shape[1], shape[2], {}};
   const double cells = static_cast<double>(shape[0]) * static_cast<double>(shape[1]) * static_cast<double>(shape[2]);
   const size_t held = (bytes.size() - begin - length) / sizeof(int64_t);
@@ -134,7 +136,8 @@ Run load_run(const fs::path& folder) {
   if (fs::exists(folder / "loads.npy")) run.loads = read_loads(folder / "loads.npy");
   each_record(folder / "samples.jsonl", [&](const Json& record, const std::string& where) {
     const Json* step = record.is_object() ? record.find("step") : nullptr;
-    run.samples.push_back({step ? step->as_int(where) : 0, string_or_empty(record, "prompt"), string_or_empty(record, "text")});
+    run.samples.push_back(
+        {step ? step->as_int(where) : 0, string_or_empty(record, "prompt"), string_or_empty(record, "text")});
   });
   return run;
 }

@@ -42,14 +42,20 @@ Series to_series(const Arm& arm, const std::vector<Sample>& samples, Series::Sty
   return series;
 }
 
+// Without the first steps, whose window is not yet full.
+std::vector<Sample> whole_windows(std::vector<Sample> means) {
+  std::erase_if(means, [](const Sample& sample) { return sample.step < kWindow; });
+  return means;
+}
+
 // Arms of one shape share one line; arms of several shapes get one each, up to two.
 void add_references(LinePlot& plot, const View& view) {
   std::map<std::string, double> lines;
   for (const Arm& arm : view.arms) {
     const LoadBounds bounds = load_bounds(view, *arm.run);
-    if (bounds.ceiling) lines[fmt::format("ceiling E/K − 1 = {}", significant(*bounds.ceiling, 2))] = *bounds.ceiling;
+    if (bounds.ceiling) lines[fmt::format("ceiling {}", significant(*bounds.ceiling, 2))] = *bounds.ceiling;
     if (bounds.sampling_floor)
-      lines[fmt::format("sampling floor {}", fixed(*bounds.sampling_floor, 2))] = *bounds.sampling_floor;
+      lines[fmt::format("floor {}", fixed(*bounds.sampling_floor, 2))] = *bounds.sampling_floor;
   }
   if (lines.size() > 4) return;
   for (const auto& [label, at] : lines) plot.references.push_back({at, label});
@@ -60,11 +66,11 @@ std::string violation_figure(const View& view) {
   for (const Arm& arm : view.arms) {
     const std::vector<Sample>&raw_worst = arm.run->metric("max_vio/worst"), &raw_mean = arm.run->metric("max_vio/mean");
     if (!raw_worst.empty()) worst.series.push_back(to_series(arm, raw_worst, Series::Style::faint));
-    if (const auto smooth = worst_layer_mean(*arm.run); !smooth.empty())
+    if (const auto smooth = whole_windows(worst_layer_mean(*arm.run)); !smooth.empty())
       worst.series.push_back(to_series(arm, smooth, Series::Style::line));
     if (raw_mean.empty()) continue;
     mean.series.push_back(to_series(arm, raw_mean, Series::Style::faint));
-    mean.series.push_back(to_series(arm, running_mean(raw_mean, kWindow), Series::Style::line));
+    mean.series.push_back(to_series(arm, whole_windows(running_mean(raw_mean, kWindow)), Series::Style::line));
   }
   double top = 0;
   for (LinePlot* plot : {&worst, &mean}) {
@@ -74,10 +80,8 @@ std::string violation_figure(const View& view) {
     add_references(*plot, view);
     for (const Series& series : plot->series)
       for (const double v : series.y) top = std::max(top, v);
-    for (const Reference& reference : plot->references) top = std::max(top, reference.at * 1.08);
+    for (const Reference& reference : plot->references) top = std::max(top, reference.at * 1.03);
   }
-  double low = 0;
-  widen_to_ticks(Scale::linear, low, top, 6);
   worst.y.lo = mean.y.lo = 0;
   worst.y.hi = mean.y.hi = top;
   Figure figure{.title = "How far the busiest expert is above its fair share", .legend_html = arm_legend(view)};
@@ -87,10 +91,13 @@ std::string violation_figure(const View& view) {
     figure.panels.push_back({"Mean over layers", [mean](double width) { return draw(mean, width); }});
   if (figure.panels.empty()) return {};
   figure.caption_html = fmt::format(
-      "MaxVio = max<sub>e</sub> load<sub>e</sub> / L − 1 of a global batch, with L the fair load; 0 is perfect balance. "
+      "MaxVio = max<sub>e</sub> load<sub>e</sub> / L − 1 of a global batch, with L the fair load; 0 is perfect "
+      "balance. "
       "Thin: every step; bold: mean over the last {0} steps, in the left panel of the layer where it is largest. The "
-      "ceiling is reached when K experts take every token. The sampling floor, 0.83 √(2 ln E (1 − K/E) / L), is what "
-      "equal probabilities still give in a batch of this size.", kWindow);
+      "ceiling, E/K − 1, is reached when K experts take every token. The sampling floor, 0.83 √(2 ln E (1 − K/E) / L), "
+      "is what "
+      "equal probabilities still give in a batch of this size.",
+      kWindow);
   return html(figure);
 }
 
@@ -106,7 +113,7 @@ struct HeatScale {
   static std::vector<Rgba> palette() {
     std::vector<Rgba> colors;
     for (int i = -kLevels; i <= kLevels; ++i) {
-      const auto alpha = static_cast<uint8_t>(std::lround(255 * std::pow(std::abs(i) / double{kLevels}, 0.8)));
+      const auto alpha = static_cast<uint8_t>(std::lround(255 * std::pow(std::abs(i) / double{kLevels}, 0.7)));
       colors.push_back(i < 0 ? Rgba{36, 116, 208, alpha} : Rgba{226, 92, 14, alpha});
     }
     return colors;
@@ -135,9 +142,10 @@ std::string scale_bar(const HeatScale& scale) {
   const Ticks at = make_ticks(Scale::linear, 0, scale.top, static_cast<int>(std::min(scale.top, 5.0)));
   for (size_t i = 0; i < at.at.size(); ++i)
     ticks += fmt::format("<span style=\"left:{:.1f}%\">{}</span>", 100 * at.at[i] / scale.top, at.text[i]);
-  return fmt::format("<div class=\"scale\"><span>load / fair load</span><div class=\"bar-box\"><img alt=\"color scale\" "
-                     "src=\"{}\"><div class=\"ends\">{}</div></div></div>",
-                     data_uri(png(pixels, kWidth, 1, HeatScale::palette())), ticks);
+  return fmt::format(
+      "<div class=\"scale\"><span>load / fair load</span><div class=\"bar-box\"><img alt=\"color scale\" "
+      "src=\"{}\"><div class=\"ends\">{}</div></div></div>",
+      data_uri(png(pixels, kWidth, 1, HeatScale::palette())), ticks);
 }
 
 std::string heat_grid(const std::vector<const Arm*>& arms, int64_t longest, const HeatScale& scale) {
@@ -145,7 +153,7 @@ std::string heat_grid(const std::vector<const Arm*>& arms, int64_t longest, cons
   std::string out = "<div class=\"heat\" style=\"grid-template-columns:auto";
   int64_t layers = 0;
   for (const Arm* arm : arms) {
-    out += fmt::format(" minmax(56px,{}fr)", arm->run->loads.steps);
+    out += fmt::format(" minmax(66px,{}fr)", arm->run->loads.steps);
     layers = std::max(layers, arm->run->loads.layers);
   }
   out += "\"><span></span>";
@@ -157,10 +165,9 @@ std::string heat_grid(const std::vector<const Arm*>& arms, int64_t longest, cons
     for (const Arm* arm : arms) {
       const Loads& loads = arm->run->loads;
       const int64_t columns = std::clamp<int64_t>(kColumns * loads.steps / longest, 1, loads.steps);
-      out += layer >= loads.layers
-                 ? "<span></span>"
-                 : fmt::format("<img alt=\"{} layer {}\" src=\"{}\">", escape(arm->name), name,
-                               heat_image(loads, layer, columns, scale, loads.fair_load()));
+      out += layer >= loads.layers ? "<span></span>"
+                                   : fmt::format("<img alt=\"{} layer {}\" src=\"{}\">", escape(arm->name), name,
+                                                 heat_image(loads, layer, columns, scale, loads.fair_load()));
     }
   }
   out += "<span class=\"row\">step</span>";
@@ -190,7 +197,8 @@ std::string heat_figure(const View& view) {
   }
   figure.caption_html =
       "Steps from left to right, one row of cells per expert. Blue experts starve, vermilion ones are overloaded, and "
-      "what has the page's color has its fair share. One color scale throughout; columns are as wide as their arm is long.";
+      "what has the page's color has its fair share. One color scale throughout; columns are as wide as their arm is "
+      "long.";
   return html(figure);
 }
 
@@ -228,8 +236,14 @@ std::vector<Sample> worst_layer_mean(const Run& run) {
 }
 
 Table balance_table(const View& view) {
-  Table table({{"arm", false}, {"worst layer, at half"}, {"worst layer, at the end"}, {"mean layer, at the end"},
-               {fmt::format("balanced (< {}) from step", kBalanced)}, {"dead experts"}, {"starved"}, {"effective experts"}});
+  Table table({{"arm", false},
+               {"worst layer, at half"},
+               {"worst layer, at the end"},
+               {"mean layer, at the end"},
+               {fmt::format("balanced (< {}) from step", kBalanced)},
+               {"dead experts"},
+               {"starved"},
+               {"effective experts"}});
   for (const Arm& arm : view.arms) {
     const std::vector<Sample> worst = worst_layer_mean(*arm.run);
     if (worst.empty()) continue;
@@ -245,7 +259,7 @@ Table balance_table(const View& view) {
     while (first != worst.begin() && (first - 1)->value < kBalanced) --first;
     const auto share = arm.run->metric("starved_share").empty() ? std::nullopt : std::optional(tail("starved_share"));
     table.add({arm.name, fixed(middle->value, 2), fixed(worst.back().value, 2), fixed(tail("max_vio/mean"), 2),
-               first == worst.end() ? "never" : std::to_string(first->step), significant(tail("dead"), 2), percent(share),
+               first == worst.end() ? "never" : std::to_string(first->step), count(tail("dead")), percent(share),
                fixed(tail("effective_experts"), 1)});
   }
   return table;

@@ -10,13 +10,14 @@ namespace ballast::report {
 namespace {
 
 constexpr int kModelColor = 0, kRivalColor = 6;
+constexpr size_t kSamples = 12;  // of each arm, the last ones
 constexpr const char* kAtFloor = "at floor";
 
 struct Compressor {
   const char *key, *label;
 };
-constexpr Compressor kCompressors[] = {{"ngram5", "byte 5-gram"}, {"xz_file", "xz −9e, each file alone"},
-                                       {"xz_primed", "xz −9e, primed with the training part"}};
+constexpr Compressor kCompressors[] = {
+    {"ngram5", "byte 5-gram"}, {"xz_file", "xz, file by file"}, {"xz_primed", "xz, primed"}};
 
 std::string rival_name(const std::string& key) {
   std::string name = key;
@@ -31,21 +32,22 @@ std::string bits_figure(const View& view) {
   chart.bars.push_back({"this model", *bpb, fixed(*bpb, 3), kModelColor});
   for (const Compressor& rival : kCompressors)
     if (const auto v = number(view.summary, {"heldout", rival.key}))
-      chart.bars.push_back({rival.label, *v, fixed(*v, 3), kRivalColor});
-  chart.bars.push_back({"uniform", 8, "8", kRivalColor});
+      chart.bars.push_back({rival.label, *v, fixed(*v, 3), kRivalColor, {}, {}, true});
+  chart.bars.push_back({"uniform", 8, "8.000", kRivalColor, {}, {}, true});
   Figure figure{.title = "Held-out bits per byte"};
   figure.panels.push_back({"", [chart](double width) { return draw(chart, width); }});
   const bool beats = beats_compressors(view.summary).value_or(true);
-  figure.caption_html = std::string(beats ? "" : "<b>At floor:</b> the model does not beat the 5-gram and xz per file. ") +
-                        "Σ NLL / (ln 2 · bytes), every rival on exactly the same bytes; the model's context and that of "
-                        "“each file alone” begin anew with every file.";
+  figure.caption_html =
+      std::string(beats ? "" : "<b>At floor:</b> the model does not beat the 5-gram and xz per file. ") +
+      "Σ NLL / (ln 2 · bytes), every rival on exactly the same bytes; the model's context and xz’s "
+      "“file by file” begin anew with every file, “primed” compresses behind the training part. xz is xz −9e.";
   return html(figure);
 }
 
 BarChart line_chart(const View& view, std::string_view metric, std::string_view label) {
   BarChart chart{.value = {.label = std::string(label)}};
   const auto add = [&](const std::string& name, std::optional<double> v, int color) {
-    if (v) chart.bars.push_back({name, *v, fixed(*v, 1), color});
+    if (v) chart.bars.push_back({name, *v, fixed(*v, 1), color, {}, {}, color == kRivalColor});
   };
   const bool beats = beats_line_rivals(view.summary, metric).value_or(true);
   add(beats ? "this model" : "this model (at floor)", number(view.summary, {"line", metric}), kModelColor);
@@ -55,10 +57,12 @@ BarChart line_chart(const View& view, std::string_view metric, std::string_view 
 }
 
 std::string line_figure(const View& view) {
-  const BarChart exact = line_chart(view, "em", "exact match, %"), edit = line_chart(view, "es", "indel edit similarity, 0–100");
+  const BarChart exact = line_chart(view, "em", "% of lines"), edit = line_chart(view, "es", "indel similarity, 0–100");
   Figure figure{.title = "Completing a held-out line"};
-  if (!exact.bars.empty()) figure.panels.push_back({"Exact match", [exact](double width) { return draw(exact, width); }});
-  if (!edit.bars.empty()) figure.panels.push_back({"Edit similarity", [edit](double width) { return draw(edit, width); }});
+  if (!exact.bars.empty())
+    figure.panels.push_back({"Exact match", [exact](double width) { return draw(exact, width); }});
+  if (!edit.bars.empty())
+    figure.panels.push_back({"Edit similarity", [edit](double width) { return draw(edit, width); }});
   if (figure.panels.empty()) return {};
   figure.caption_html =
       "Prompts end before the line break, so the model must also know when to stop. Rivals see the same prompts: the "
@@ -71,18 +75,22 @@ std::string completion_html(const View& view) {
   const std::string prompt = text(view.summary, {"completion", "prompt"});
   if (prompt.empty()) return {};
   const std::string source = text(view.summary, {"completion", "source"});
-  std::string out = "<h3>One held-out completion" + (source.empty() ? "" : ", " + escape(source)) + "</h3><div class=\"completion\">";
+  std::string out =
+      "<h3>One held-out completion" + (source.empty() ? "" : ", " + escape(source)) + "</h3><div class=\"completion\">";
   out += "<div class=\"w2\"><h4>Prompt</h4>" + code_block(prompt) + "</div>";
   out += "<div><h4>What the file says</h4>" + code_block(text(view.summary, {"completion", "truth"})) + "</div>";
-  out += "<div><h4>What the model wrote</h4>" + code_block(text(view.summary, {"completion", "output"})) + "</div></div>";
+  out +=
+      "<div><h4>What the model wrote</h4>" + code_block(text(view.summary, {"completion", "output"})) + "</div></div>";
   return out;
 }
 
 std::string samples_html(const View& view) {
   std::string out;
   for (const Arm& arm : view.arms) {
-    for (const TextSample& sample : arm.run->samples)
-      out += fmt::format("<h4>{}, step {}</h4>", escape(arm.name), sample.step) + code_block(sample.prompt + sample.text);
+    const std::vector<TextSample>& samples = arm.run->samples;
+    for (size_t i = samples.size() - std::min(samples.size(), kSamples); i < samples.size(); ++i)
+      out += fmt::format("<h4>{}, step {}</h4>", escape(arm.name), samples[i].step) +
+             code_block(samples[i].prompt + samples[i].text);
   }
   return out.empty() ? out : details("Samples written during training", out);
 }
@@ -101,7 +109,8 @@ std::optional<bool> beats_line_rivals(const Json& summary, std::string_view metr
   const Json* rivals = lookup(summary, {"line", "rivals"});
   if (!own || !rivals || !rivals->is_object()) return std::nullopt;
   double best = -INFINITY;
-  for (const auto& [key, rival] : rivals->as_object()) best = std::max(best, number(rival, {metric}).value_or(-INFINITY));
+  for (const auto& [key, rival] : rivals->as_object())
+    best = std::max(best, number(rival, {metric}).value_or(-INFINITY));
   return *own > best;
 }
 

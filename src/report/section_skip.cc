@@ -18,7 +18,7 @@ Settings settings_of(const Json& row) {
   if (!value) return settings;
   if (value->is_object()) {
     for (const auto& [key, v] : value->as_object())
-      settings.emplace_back(key, v.is_number() ? significant(v.as_double(), 3) : text(v, {}));
+      settings.emplace_back(key, v.is_number() ? fmt::format("{}", v.as_double()) : text(v, {}));
     return settings;
   }
   std::string words = text(row, {"settings"});
@@ -37,7 +37,7 @@ std::string join(const Settings& settings, bool with_renorm) {
   std::string out;
   for (const auto& [key, value] : settings) {
     if (key == "renorm" && !with_renorm) continue;
-    out += (out.empty() ? "" : ", ") + key + (value.empty() ? "" : " " + value);
+    out += (out.empty() ? "" : ", ") + key + (value.empty() ? "" : "=" + value);
   }
   return out;
 }
@@ -45,7 +45,7 @@ std::string join(const Settings& settings, bool with_renorm) {
 // Rows that differ only in how far they skip form one curve: same policy, same compensation.
 std::string curve_of(const std::string& policy, const Settings& settings) {
   for (const auto& [key, value] : settings)
-    if (key == "renorm" && value != "0" && !value.empty()) return policy + ", renorm " + value;
+    if (key == "renorm" && value != "0" && !value.empty()) return policy + ", renorm=" + value;
   return policy;
 }
 
@@ -71,7 +71,7 @@ void choose_scale(Scatter& plot) {
       if (point.y != 0) sizes.push_back(std::abs(point.y));
   if (sizes.size() < 4) return;
   std::sort(sizes.begin(), sizes.end());
-  if (sizes.back() < 20 * sizes[sizes.size() / 2]) return;
+  if (sizes.back() < 10 * sizes[sizes.size() / 2]) return;
   plot.y.scale = Scale::symlog;
   plot.y.linear_below = std::pow(10.0, std::floor(std::log10(sizes[sizes.size() / 4])));
 }
@@ -84,7 +84,8 @@ Scatter skip_scatter(const View& view) {
     if (policy == "off") {
       const auto at = [&](std::string_view key, double otherwise) { return number(row, {key}).value_or(otherwise); };
       const double x = speedup.value_or(1), y = dnll.value_or(0);
-      plot.box = ScatterBox{at("speedup_lo", x), at("speedup_hi", x), at("dnll_lo", y), at("dnll_hi", y), "A/A: off against off"};
+      plot.box = ScatterBox{at("speedup_lo", x), at("speedup_hi", x), at("dnll_lo", y), at("dnll_hi", y),
+                            "A/A: off against off"};
       continue;
     }
     if (!speedup || !dnll) continue;
@@ -93,9 +94,17 @@ Scatter skip_scatter(const View& view) {
     auto group = std::find_if(plot.groups.begin(), plot.groups.end(), [&](const auto& g) { return g.name == curve; });
     if (group == plot.groups.end())
       group = plot.groups.insert(plot.groups.end(), {curve, policy_color(curve, plot.groups.size()), {}});
-    ScatterPoint point{*speedup, *dnll, number(row, {"speedup_lo"}), number(row, {"speedup_hi"}), number(row, {"dnll_lo"}),
-                       number(row, {"dnll_hi"}), join(settings, false), "", number(row, {"predicted"})};
-    point.title = fmt::format("{} {}: {}× faster, ΔNLL {}", policy, join(settings, true), fixed(*speedup, 3), significant(*dnll));
+    ScatterPoint point{*speedup,
+                       *dnll,
+                       number(row, {"speedup_lo"}),
+                       number(row, {"speedup_hi"}),
+                       number(row, {"dnll_lo"}),
+                       number(row, {"dnll_hi"}),
+                       join(settings, false),
+                       "",
+                       number(row, {"predicted"})};
+    point.title =
+        fmt::format("{} {}: {}× faster, ΔNLL {}", policy, join(settings, true), fixed(*speedup, 3), significant(*dnll));
     group->points.push_back(std::move(point));
   }
   for (ScatterGroup& group : plot.groups)
@@ -113,12 +122,15 @@ std::string skip_figure(const View& view) {
   const Scatter plot = skip_scatter(view);
   if (plot.groups.empty()) return {};
   std::vector<LegendEntry> entries;
-  for (const ScatterGroup& group : plot.groups) entries.push_back({group.name, group.color});
+  for (const ScatterGroup& group : plot.groups)
+    entries.push_back({group.name, group.color, marker_key(static_cast<int>(entries.size()), group.color)});
   Figure figure{.title = "What skipping buys, and what it costs", .legend_html = legend(entries)};
   figure.panels.push_back({"", [plot](double width) { return draw(plot, width); }});
   figure.caption_html = fmt::format(
-      "Right is faster, down is better. Open diamonds: the speed-up that the byte model predicts, a ceiling. Shaded: "
-      "<b>off</b> against <b>off</b>, interleaved with the rest; what lies inside is not resolved. Horizontal intervals: "
+      "Right is faster, down is better. A tick at the end of dots: the speed-up that the byte model predicts, a "
+      "ceiling. Shaded: "
+      "<b>off</b> against <b>off</b>, interleaved with the rest; what lies inside is not resolved. Horizontal "
+      "intervals: "
       "{}. Vertical intervals: {}.{}",
       interval_note(view, "speedup", "95 %, as recorded in the summary"),
       interval_note(view, "dnll", "95 %, as recorded in the summary"),
@@ -129,16 +141,26 @@ std::string skip_figure(const View& view) {
 }  // namespace
 
 Table skip_table(const View& view) {
-  Table table({{"policy", false}, {"settings", false}, {"executed k"}, {"pp512 tok/s"}, {"tg128 tok/s"}, {"speed-up"},
-               {"predicted"}, {"ΔNLL"}, {"KL"}, {"same top-1"}});
+  Table table({{"policy", false},
+               {"settings", false},
+               {"executed k"},
+               {"pp512 tok/s"},
+               {"tg128 tok/s"},
+               {"speed-up"},
+               {"predicted"},
+               {"ΔNLL"},
+               {"KL"},
+               {"same top-1"}});
   for (const Json& row : rows_of(view)) {
     const auto value = [&](std::string_view key) { return number(row, {key}); };
     const std::string policy = text(row, {"policy"});
-    table.add({policy == "off" ? "off (A/A)" : policy, join(settings_of(row), true), fixed(value("executed_k").value_or(NAN), 2),
-               grouped(value("pp512").value_or(NAN)), grouped(value("tg128").value_or(NAN)),
+    table.add({policy == "off" ? "off (A/A)" : policy, join(settings_of(row), true),
+               fixed(value("executed_k").value_or(NAN), 2), grouped(value("pp512").value_or(NAN)),
+               grouped(value("tg128").value_or(NAN)),
                with_interval(value("speedup"), value("speedup_lo"), value("speedup_hi"), 3),
-               fixed(value("predicted").value_or(NAN), 3), with_interval(value("dnll"), value("dnll_lo"), value("dnll_hi"), 4),
-               fixed(value("kl").value_or(NAN), 4), percent(value("same_top1"), 1)});
+               fixed(value("predicted").value_or(NAN), 3),
+               with_interval(value("dnll"), value("dnll_lo"), value("dnll_hi"), 4), fixed(value("kl").value_or(NAN), 4),
+               percent(value("same_top1"), 1)});
   }
   return table;
 }
@@ -146,8 +168,9 @@ Table skip_table(const View& view) {
 std::string skip_section(const View& view) {
   const Table table = skip_table(view);
   if (table.empty()) return {};
-  return paragraph("A model of a few million tokens hardly uses its experts: this shows the instrument, not the cost of "
-                   "skipping on a trained model.") +
+  return paragraph(
+             "A model of a few million tokens hardly uses its experts: this shows the instrument, not the cost of "
+             "skipping on a trained model.") +
          skip_figure(view) + table.html();
 }
 

@@ -19,7 +19,8 @@ struct Arm {
 
 struct View {
   std::vector<Arm> arms;
-  Json summary;  // an empty object when several folders are overlaid
+  bool overlay = false;  // several folders, none of them the main one
+  Json summary;          // an empty object when overlaid
   std::string config;
 };
 
@@ -52,11 +53,12 @@ Table heldout_table(const View& view);
 Table line_table(const View& view);
 Table skip_table(const View& view);
 Table stage_table(const View& view);
-Table metric_definitions();
+std::string metric_definitions();
 
 // Shared by the sections.
 std::string arm_legend(const View& view);
-std::string with_interval(std::optional<double> value, std::optional<double> lo, std::optional<double> hi, int decimals);
+std::string with_interval(std::optional<double> value, std::optional<double> lo, std::optional<double> hi,
+                          int decimals);
 std::string percent(std::optional<double> share, int decimals = 0);
 
 }  // namespace ballast::report

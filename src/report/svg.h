@@ -1,6 +1,6 @@
-// Charts as inline SVG. Colors and type come from the page's style sheet (html.h): series i has the class c<i>, so that a
-// chart follows the reader's light or dark scheme. A chart is drawn for a width in CSS pixels and never scaled far from
-// it, which keeps its text readable: the page holds one drawing for wide screens and one for phones.
+// Charts as inline SVG. Colors and type come from the page's style sheet (html.h): series i has the class c<i>, so that
+// a chart follows the reader's light or dark scheme. A chart is drawn for a width in CSS pixels and never scaled far
+// from it, which keeps its text readable: the page holds one drawing for wide screens and one for phones.
 #pragma once
 
 #include <optional>
@@ -22,7 +22,7 @@ struct Series {
   std::string name;
   int color = 0;
   std::vector<double> x, y;
-  std::vector<double> lo, hi;  // a band around y; empty: none
+  std::vector<double> lo, hi;                                    // a band around y; empty: none
   enum class Style { line, faint, marked } style = Style::line;  // faint: raw data behind a smoothed line, not labeled
   bool dashed = false;
 };
@@ -44,6 +44,7 @@ struct Bar {
   std::string text;  // written at the end of the bar
   int color = 0;
   std::optional<double> lo, hi;  // error bar
+  bool quiet = false;            // paler: what the others are compared with
 };
 
 struct BarChart {  // horizontal, from zero: labels stay readable on a phone
@@ -57,7 +58,7 @@ struct ScatterPoint {
   std::optional<double> x_lo, x_hi, y_lo, y_hi;
   std::string label;             // beside the point where there is room
   std::string title;             // what hovering shows
-  std::optional<double> x_mark;  // an open diamond at the same height: where a model expects the point
+  std::optional<double> x_mark;  // a tick at the same height, joined by dots: where a model expects the point
 };
 
 struct ScatterGroup {  // one color, one marker shape; its points are joined by a thin line
@@ -76,6 +77,8 @@ struct Scatter {
   std::vector<ScatterGroup> groups;
   std::optional<ScatterBox> box;
 };
+
+std::string marker_key(int shape, int color);  // a small drawing of a scatter group's marker, for the legend
 
 std::string draw(const LinePlot& plot, double width);
 std::string draw(const BarChart& chart, double width);

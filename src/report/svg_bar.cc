@@ -43,7 +43,7 @@ std::string draw(const BarChart& chart, double width) {
     const Bar& bar = chart.bars[i];
     const double middle = frame.top + kRow * (i + 0.5), end = x(std::clamp(bar.value, 0.0, hi));
     pen.rect(frame.left, middle - kThick / 2, std::max(end - frame.left, 1.0), kThick,
-             fmt::format("c{} bar", bar.color), bar.label + ": " + bar.text);
+             fmt::format("c{} bar{}", bar.color, bar.quiet ? " quiet" : ""), bar.label + ": " + bar.text);
     double behind = end;
     if (bar.lo && bar.hi) {
       const double a = x(std::clamp(*bar.lo, 0.0, hi)), b = x(std::clamp(*bar.hi, 0.0, hi));

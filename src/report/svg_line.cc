@@ -67,6 +67,17 @@ void draw_series(Pen& pen, const Series& series, const AxisMap& x, const AxisMap
   }
 }
 
+// Raw data behind, and long series behind short ones: where curves coincide the short one would else be invisible.
+std::vector<const Series*> drawing_order(const LinePlot& plot) {
+  std::vector<const Series*> order;
+  for (const Series& series : plot.series) order.push_back(&series);
+  const auto rank = [](const Series* series) {
+    return std::pair(series->style != Series::Style::faint, series->x.empty() ? 0.0 : -series->x.back());
+  };
+  std::stable_sort(order.begin(), order.end(), [&](const Series* a, const Series* b) { return rank(a) < rank(b); });
+  return order;
+}
+
 }  // namespace
 
 std::string draw(const LinePlot& plot, double width) {
@@ -81,13 +92,17 @@ std::string draw(const LinePlot& plot, double width) {
   settle(ys, plot.y);
   const double height = width > 700 ? std::round(width * 0.36) : std::round(width * 0.50 + 70);
   const int y_target = height > 280 ? 6 : 4, x_target = width > 700 ? 8 : width > 420 ? 6 : 4;
-  if (!plot.y.lo && !plot.y.hi) widen_to_ticks(plot.y.scale, ys.lo, ys.hi, y_target);
+  widen_to_ticks(plot.y.scale, ys.lo, ys.hi, y_target);
+  if (plot.y.lo) ys.lo = *plot.y.lo;
+  if (plot.y.hi) ys.hi = *plot.y.hi;
   const Ticks y_ticks = make_ticks(plot.y.scale, ys.lo, ys.hi, y_target, plot.y.linear_below);
   const Ticks x_ticks = make_ticks(plot.x.scale, xs.lo, xs.hi, x_target, plot.x.linear_below);
   double left = 20;
   for (const std::string& text : y_ticks.text) left = std::max(left, text_width(text, 12) + 12);
 
-  const Frame frame{left, 32, width - 12, height - 44};
+  double right = 12;  // references are named in the margin, where no curve runs through their names
+  for (const Reference& reference : plot.references) right = std::max(right, text_width(reference.label, 12) + 8);
+  const Frame frame{left, 32, width - right, height - 44};
   const AxisMap x(plot.x.scale, xs.lo, xs.hi, frame.left, frame.right, plot.x.linear_below);
   const AxisMap y(plot.y.scale, ys.lo, ys.hi, frame.bottom, frame.top, plot.y.linear_below);
   Pen pen(width, height, plot.y.label + " over " + plot.x.label);
@@ -95,12 +110,9 @@ std::string draw(const LinePlot& plot, double width) {
   pen.x_axis(frame, x, x_ticks, plot.x.label, false);
   for (const Reference& reference : plot.references)
     pen.line(frame.left, y(reference.at), frame.right, y(reference.at), "ref");
-  for (const Series& series : plot.series)
-    if (series.style == Series::Style::faint) draw_series(pen, series, x, y, frame, plot);
-  for (const Series& series : plot.series)
-    if (series.style != Series::Style::faint) draw_series(pen, series, x, y, frame, plot);
+  for (const Series* series : drawing_order(plot)) draw_series(pen, *series, x, y, frame, plot);
   for (const Reference& reference : plot.references)
-    pen.text(frame.right - 4, y(reference.at) - 5, "end", "ref-label halo", reference.label);
+    pen.text(frame.right + 6, y(reference.at) + 4, "start", "ref-label", reference.label);
   return pen.finish();
 }
 

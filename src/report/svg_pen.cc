@@ -78,9 +78,15 @@ void Pen::marker(int shape, double x, double y, double r, std::string_view css, 
       append(out_, "<circle class=\"{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\"{}", css, x, y, r, titled(title));
       if (!title.empty()) out_ += "</circle>";
       return;
-    case 1: at = {{x - r, y - r}, {x + r, y - r}, {x + r, y + r}, {x - r, y + r}}; break;
-    case 2: at = {{x, y - 1.25 * r}, {x + 1.15 * r, y + 0.85 * r}, {x - 1.15 * r, y + 0.85 * r}}; break;
-    default: at = {{x, y - 1.35 * r}, {x + 1.35 * r, y}, {x, y + 1.35 * r}, {x - 1.35 * r, y}}; break;
+    case 1:
+      at = {{x - r, y - r}, {x + r, y - r}, {x + r, y + r}, {x - r, y + r}};
+      break;
+    case 2:
+      at = {{x, y - 1.25 * r}, {x + 1.15 * r, y + 0.85 * r}, {x - 1.15 * r, y + 0.85 * r}};
+      break;
+    default:
+      at = {{x, y - 1.35 * r}, {x + 1.35 * r, y}, {x, y + 1.35 * r}, {x - 1.35 * r, y}};
+      break;
   }
   polygon(at, css, title);
 }

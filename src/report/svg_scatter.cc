@@ -30,9 +30,9 @@ class Labels {
   void block(const Rect& rect) { taken_.push_back(rect); }
   void place(double x, double y, const std::string& text, const std::string& css) {
     const double w = text_width(text, 12), h = 12;
-    const Rect places[] = {{x + 8, y - h - 2, x + 8 + w, y - 2},       {x + 8, y + 3, x + 8 + w, y + 3 + h},
-                           {x - 8 - w, y - h - 2, x - 8, y - 2},       {x - 8 - w, y + 3, x - 8, y + 3 + h},
-                           {x - w / 2, y - h - 9, x + w / 2, y - 9},   {x - w / 2, y + 9, x + w / 2, y + 9 + h}};
+    const Rect places[] = {{x + 8, y - h - 2, x + 8 + w, y - 2},     {x + 8, y + 3, x + 8 + w, y + 3 + h},
+                           {x - 8 - w, y - h - 2, x - 8, y - 2},     {x - 8 - w, y + 3, x - 8, y + 3 + h},
+                           {x - w / 2, y - h - 9, x + w / 2, y - 9}, {x - w / 2, y + 9, x + w / 2, y + 9 + h}};
     for (const Rect& at : places) {
       if (at.left < frame_.left || at.right > frame_.right + 8 || at.top < frame_.top || at.bottom > frame_.bottom)
         continue;
@@ -55,12 +55,17 @@ void draw_intervals(Pen& pen, const ScatterPoint& point, const AxisMap& x, const
   if (point.y_lo && point.y_hi) pen.line(px, y(*point.y_lo), px, y(*point.y_hi), color + " whisker");
   if (point.x_mark) {
     pen.line(px, py, x(*point.x_mark), py, color + " lead");
-    pen.marker(3, x(*point.x_mark), py, 3.4, color + " open",
-               fmt::format("{}: predicted {}", point.label, significant(*point.x_mark)));
+    pen.line(x(*point.x_mark), py - 5, x(*point.x_mark), py + 5, color + " mark");
   }
 }
 
 }  // namespace
+
+std::string marker_key(int shape, int color) {
+  Pen pen(14, 14, "");
+  pen.marker(shape, 7, 7, 4.6, fmt::format("c{} dot", color));
+  return pen.finish();
+}
 
 std::string draw(const Scatter& plot, double width) {
   double x_lo = INFINITY, x_hi = -INFINITY, y_lo = INFINITY, y_hi = -INFINITY;
@@ -79,10 +84,12 @@ std::string draw(const Scatter& plot, double width) {
   const int x_target = width > 420 ? 8 : 4, y_target = height > 300 ? 6 : 5;
   widen_to_ticks(plot.x.scale, x_lo, x_hi, x_target);
   if (plot.y.scale == Scale::linear) {
+    const double lowest = y_lo;
     widen_to_ticks(plot.y.scale, y_lo, y_hi, y_target);
+    if (lowest - y_lo < 0.06 * (y_hi - y_lo)) y_lo -= 0.08 * (y_hi - y_lo);
   } else {  // room above the highest and below the lowest point
     y_hi *= 1.4;
-    y_lo = std::min(y_lo < 0 ? 1.4 * y_lo : y_lo, -plot.y.linear_below);
+    y_lo = std::min(y_lo < 0 ? 1.4 * y_lo : y_lo, -0.8 * plot.y.linear_below);
   }
   const Ticks y_ticks = make_ticks(plot.y.scale, y_lo, y_hi, y_target, plot.y.linear_below);
   double left = 24;
@@ -96,15 +103,18 @@ std::string draw(const Scatter& plot, double width) {
   pen.x_axis(frame, x, make_ticks(plot.x.scale, x_lo, x_hi, x_target, plot.x.linear_below), plot.x.label, true);
   Labels labels(pen, frame);
   if (plot.box) {
-    const double bx = x(plot.box->x_lo), by = y(plot.box->y_hi);
-    const double bw = std::max(x(plot.box->x_hi) - bx, 2.0), bh = std::max(y(plot.box->y_lo) - by, 2.0);
+    // A box without height (a deterministic model repeats its loss exactly) is still shown.
+    const double bw = std::max(x(plot.box->x_hi) - x(plot.box->x_lo), 6.0);
+    const double bh = std::max(y(plot.box->y_lo) - y(plot.box->y_hi), 8.0);
+    const double bx = (x(plot.box->x_lo) + x(plot.box->x_hi) - bw) / 2,
+                 by = (y(plot.box->y_lo) + y(plot.box->y_hi) - bh) / 2;
     pen.rect(bx, by, bw, bh, "aa", plot.box->label);
-    const double tw = text_width(plot.box->label, 12);
-    const bool outside = bx - 6 - tw > frame.left;
-    const double tx = outside ? bx - 6 : std::min(bx + bw + 6, frame.right - tw);
-    pen.text(tx, by + bh / 2 + 4, outside ? "end" : "start", "ref-label halo", plot.box->label);
+    const double tw = text_width(plot.box->label, 12),
+                 tx = std::clamp(bx + bw / 2 - tw / 2, frame.left + 3, frame.right - tw);
+    const double ty = by + bh + 16 < frame.bottom ? by + bh + 14 : by - 6;
+    pen.text(tx, ty, "start", "ref-label halo", plot.box->label);
     labels.block({bx, by, bx + bw, by + bh});
-    labels.block({outside ? tx - tw : tx, by + bh / 2 - 9, outside ? tx : tx + tw, by + bh / 2 + 7});
+    labels.block({tx, ty - 11, tx + tw, ty + 3});
   }
   for (const ScatterGroup& group : plot.groups) {
     const std::string color = fmt::format("c{}", group.color);

@@ -41,7 +41,8 @@ inline Json synthetic_record(const std::string& arm, int step, const std::vector
   const double offset = arm == "none" ? 0.06 : arm == "aux_global" ? 0.03 : 0;
   const double loss = 2.6 + offset + 6.4 * std::exp(-step / 18.0) + 1.1 * std::exp(-step / 110.0);
   record["train/loss"] = loss + 0.07 * rng.normal();
-  record["lr"] = 3e-3 * std::min(1.0, step / 20.0) * (step < 80 ? 1 : 0.55 + 0.45 * std::cos(3.14159 * (step - 80) / 160.0));
+  record["lr"] =
+      3e-3 * std::min(1.0, step / 20.0) * (step < 80 ? 1 : 0.55 + 0.45 * std::cos(3.14159 * (step - 80) / 160.0));
   record["grad_norm"] = 0.6 + 3 * std::exp(-step / 12.0) + 0.06 * std::abs(rng.normal());
   record["tok_per_s"] = 11800 + 350 * rng.normal();
   record["time"] = step * 0.35;
@@ -95,10 +96,11 @@ inline void write_synthetic_arm(const std::filesystem::path& folder, const std::
     all.insert(all.end(), loads.begin(), loads.end());
   }
   write_file_atomic(folder / "metrics.jsonl", metrics);
-  write_file_atomic(folder / "config.toml",
-                    "format = 1\n[model]\nn_routed_experts = 32\nnum_experts_per_tok = 8\n[balance]\nrule = \"" + arm + "\"\n");
-  write_file_atomic(folder / "loads.npy", npy_of(all, "(" + std::to_string(steps) + ", " + std::to_string(kSynLayers) + ", " +
-                                                          std::to_string(kSynExperts) + ")"));
+  write_file_atomic(
+      folder / "config.toml",
+      "format = 1\n[model]\nn_routed_experts = 32\nnum_experts_per_tok = 8\n[balance]\nrule = \"" + arm + "\"\n");
+  write_file_atomic(folder / "loads.npy", npy_of(all, "(" + std::to_string(steps) + ", " + std::to_string(kSynLayers) +
+                                                          ", " + std::to_string(kSynExperts) + ")"));
 }
 
 inline Json synthetic_skip_row(const std::string& policy, Json settings, double k, double cost) {
@@ -130,7 +132,8 @@ inline Json synthetic_skip() {
   for (int k = 7; k >= 1; --k) {
     const double cost = 0.0009 * std::pow(1.75, 8 - k);
     rows.push_back(synthetic_skip_row("topk", Json(Json::Object{{"k", k}, {"renorm", 0}}), k, cost));
-    if (k % 2 == 0) rows.push_back(synthetic_skip_row("topk", Json(Json::Object{{"k", k}, {"renorm", 1}}), k, 1.3 * cost));
+    if (k % 2 == 0)
+      rows.push_back(synthetic_skip_row("topk", Json(Json::Object{{"k", k}, {"renorm", 1}}), k, 1.3 * cost));
     if (k % 2 == 0) rows.push_back(synthetic_skip_row("random", Json(Json::Object{{"k", k}}), k, 8 * cost));
   }
   for (const double t : {0.2, 0.4, 0.6})
@@ -139,7 +142,8 @@ inline Json synthetic_skip() {
 }
 
 inline Json synthetic_summary(bool balanced) {
-  return Json::parse(std::string(R"json({"format": 1,
+  return Json::parse(
+      std::string(R"json({"format": 1,
  "header": {"shape": {"hidden": 192, "layers": "6 (1 dense)", "experts": "32, top-8, 4 groups keep 2", "shared": 1,
    "expert FFN": 160, "MLA": "4 heads, q rank 96, kv rank 64", "vocabulary": 8192, "MTP": 1}, "tokens": 983040,
    "corpus_hash": "sha256:5f0c7a1be2d94413", "dtype": "bf16, f32 master", "isa": "avx512_bf16 + amx",
@@ -162,7 +166,8 @@ inline Json synthetic_summary(bool balanced) {
  "completion": {"source": "json/decoder.py", "prompt": "def scan(text, at):\n    while at < len(text) and text[at] in \" \\t\":\n        ",
    "truth": "at += 1\n    return at <= end & \"done\"\n", "output": "at += 1\n    return text[at]\n"},
  "commands": ["ballast quickstart --seed 1", "ballast report run/quickstart"],
- "balance_note": )json") + (balanced ? "null" : "\"Balance was not reached: layer 5 was at MaxVio 0.82 by half of the run.\"") + "}");
+ "balance_note": )json") +
+      (balanced ? "null" : "\"Balance was not reached: layer 5 was at MaxVio 0.82 by half of the run.\"") + "}");
 }
 
 struct SyntheticRun {

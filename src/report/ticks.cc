@@ -103,9 +103,12 @@ double nice_step(double span, int target) {
 
 Ticks make_ticks(Scale scale, double lo, double hi, int target, double linear_below) {
   switch (scale) {
-    case Scale::log: return log_ticks(lo, hi);
-    case Scale::symlog: return symlog_ticks(lo, hi, linear_below);
-    case Scale::linear: break;
+    case Scale::log:
+      return log_ticks(lo, hi);
+    case Scale::symlog:
+      return symlog_ticks(lo, hi, linear_below);
+    case Scale::linear:
+      break;
   }
   return linear_ticks(lo, hi, target);
 }
@@ -146,6 +149,8 @@ std::string fixed(double value, int decimals) {
   return std::isfinite(value) ? with_minus(fmt::format("{:.{}f}", value, decimals)) : "–";
 }
 
+std::string count(double value) { return value == std::round(value) ? grouped(value) : fixed(value, 1); }
+
 std::string grouped(double integer) {
   if (!std::isfinite(integer)) return "–";
   const std::string digits = fmt::format("{:.0f}", std::abs(integer));
@@ -165,9 +170,12 @@ AxisMap::AxisMap(Scale scale, double lo, double hi, double at_lo, double at_hi, 
 
 double AxisMap::transform(double value) const {
   switch (scale_) {
-    case Scale::log: return std::log10(value);
-    case Scale::symlog: return std::asinh(value / linear_below_);
-    case Scale::linear: break;
+    case Scale::log:
+      return std::log10(value);
+    case Scale::symlog:
+      return std::asinh(value / linear_below_);
+    case Scale::linear:
+      break;
   }
   return value;
 }

@@ -28,6 +28,8 @@ void widen_to_ticks(Scale scale, double& lo, double& hi, int target);
 std::string si(double value);
 // `digits` significant digits, no exponent, U+2212 for minus; "–" for a value that is not finite.
 std::string significant(double value, int digits = 3);
+// A count: grouped without decimals where it is whole, else with one decimal.
+std::string count(double value);
 std::string fixed(double value, int decimals);
 // 1 572 864 with thin no-break spaces between groups of three.
 std::string grouped(double integer);
