@@ -45,7 +45,7 @@ struct CorpusOptions {
 };
 
 enum class Split { train, held_out };
-const char* split_name(Split split);  // "train", "held-out"
+const char* split_name(Split split);  // "train", "held_out"
 
 struct ManifestEntry {
   std::string path;     // relative to its source folder; with several sources, their names come first
@@ -63,9 +63,10 @@ struct Document {
 };
 
 struct Corpus {
-  std::vector<Document> documents;      // kept ones, by path
-  std::vector<ManifestEntry> manifest;  // all that were looked at, by path
-  std::string origin;                   // the folders or the file, for people
+  std::vector<Document> documents;              // kept ones, by path
+  std::vector<ManifestEntry> manifest;          // all that were looked at, by path
+  std::string origin;                           // the folders or the file, for people
+  std::vector<std::string> held_out_not_found;  // names in CorpusOptions::held_out that no package has
 
   std::vector<const Document*> part(Split split) const;
   int64_t bytes(Split split) const;

@@ -28,7 +28,7 @@ struct ShardHeader {
   int64_t vocab_size = 0;
   std::string tokenizer_hash;  // sha256 of tokenizer.json
   std::string corpus_hash;     // Corpus::hash
-  std::string split;           // "train" or "held-out"
+  std::string split;           // "train" or "held_out"
   double fim_rate = 0;         // share of documents that were to be rearranged
   uint64_t fim_seed = 0;
 };

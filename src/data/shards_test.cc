@@ -15,7 +15,7 @@ class ShardTest : public FolderTest {
 
 TEST_F(ShardTest, GivesBackWhatWasWritten) {
   for (const int64_t vocab : {300, 65536, 65537, 200000}) {
-    const ShardHeader header{vocab, "tok", "cor", "held-out", 0.1, ~uint64_t{0}};
+    const ShardHeader header{vocab, "tok", "cor", "held_out", 0.1, ~uint64_t{0}};
     ShardWriter writer(path(), header);
     std::vector<std::vector<int32_t>> documents;
     Rng rng(vocab);
@@ -31,7 +31,7 @@ TEST_F(ShardTest, GivesBackWhatWasWritten) {
     EXPECT_EQ(reader.header().vocab_size, vocab);
     EXPECT_EQ(reader.header().tokenizer_hash, "tok");
     EXPECT_EQ(reader.header().corpus_hash, "cor");
-    EXPECT_EQ(reader.header().split, "held-out");
+    EXPECT_EQ(reader.header().split, "held_out");
     EXPECT_EQ(reader.header().fim_rate, 0.1);
     EXPECT_EQ(reader.header().fim_seed, ~uint64_t{0});
     ASSERT_EQ(reader.documents(), 40);
