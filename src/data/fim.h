@@ -7,23 +7,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/spec.h"
+#include "data/text_encoder.h"
 
 namespace ballast {
-
-// What the data path needs to know of a tokenizer.
-struct TextEncoder {
-  std::function<std::vector<int32_t>(std::string_view)> encode;  // plain text only: never yields a control token
-  ControlTokens control;
-  int64_t vocab_size = 0;
-  std::string hash;  // sha256 of tokenizer.json
-};
 
 // Byte offsets of the cuts, 0 <= first <= second <= text.size(), on code point borders.
 struct FimCuts {
