@@ -1,0 +1,79 @@
+// The inference engine: latent caches, prefill in chunks (expanded attention) and decode (absorbed attention). All memory
+// is planned and allocated at construction; a decoded token allocates nothing.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model/model.h"
+#include "model/moe/gate_plan.h"
+
+namespace ballast {
+
+struct EngineOptions {
+  int slots = 1;               // sequences decoded together
+  int64_t context = 2048;      // positions per slot
+  int64_t prefill_chunk = 512;
+};
+
+class Engine {
+ public:
+  Engine(Model& model, const EngineOptions& options);
+
+  const EngineOptions& options() const { return options_; }
+  Model& model() { return model_; }
+
+  // The skip policy from here on; null: as trained. Not owned.
+  void set_plan(const GatePlan* plan) { pass_.plan = plan; }
+
+  // Empties the slot and runs the prompt through it; logits() is then of its last token, row 0. Throws Error{usage}
+  // where the prompt is empty or longer than the context.
+  void prefill(int slot, std::span<const int32_t> ids);
+  // As prefill, and calls on_logits(first_position, logits) for each chunk: logits (n, V) of every prompt token.
+  template <class F>
+  void score(int slot, std::span<const int32_t> ids, F&& on_logits) {
+    start(slot, ids.size());
+    for (size_t at = 0; at < ids.size();) {
+      const size_t n = chunk(ids.size() - at);
+      run_chunk(slot, ids.subspan(at, n), true);
+      on_logits(static_cast<int64_t>(at), all_logits_.rows(0, static_cast<int64_t>(n)));
+      at += n;
+    }
+  }
+  // Appends one token to every slot in [0, tokens.size()); logits() has a row per slot. A token of -1 leaves its slot.
+  void decode(std::span<const int32_t> tokens);
+
+  Tensor logits() const { return logits_; }  // (slots, V) full
+  int64_t length(int slot) const { return length_[slot]; }
+
+  int32_t prefill_argmax(int slot, std::span<const int32_t> ids);
+  int32_t decode_argmax(int slot, int32_t token);
+  int32_t argmax(int row) const;
+
+  // Experts whose weights were read since the last reset, by MoE layer of the decoder.
+  std::vector<int64_t> executed();
+  void reset_executed();
+
+  size_t cache_bytes() const { return cache_.bytes(); }
+
+ private:
+  void plan_memory();
+  void start(int slot, size_t tokens);
+  size_t chunk(size_t left) const { return left < static_cast<size_t>(options_.prefill_chunk) ? left : static_cast<size_t>(options_.prefill_chunk); }
+  void run_chunk(int slot, std::span<const int32_t> ids, bool all);
+  void allocate_inputs();
+
+  Model& model_;
+  EngineOptions options_;
+  Arena inputs_, scratch_, no_saved_;
+  Context ctx_;
+  Buffer cache_;
+  std::vector<CacheLayer> layers_;
+  Pass pass_;
+  Tensor ids_, positions_, segments_, kv_segments_, length_tensor_, logits_, all_logits_, executed_, nonfinite_;
+  std::vector<int64_t> length_;
+  std::vector<int32_t> host_;
+};
+
+}  // namespace ballast
