@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/config.h"
 #include "base/error.h"
 
 namespace ballast {
@@ -119,6 +120,18 @@ TEST(ModelConfig, ValidateNamesTheKey) {
   dense.n_routed_experts = 0;
   dense.first_k_dense_replace = dense.total_layers();
   EXPECT_EQ(usage_error(dense), "");
+}
+
+TEST(ModelConfig, IsASectionOfARecipe) {
+  ModelConfig c;
+  apply_override(c, "rope_scaling.type", "yarn");
+  apply_override(c, "q_lora_rank", "none");
+  apply_override(c, "num_experts_per_tok", "4");
+  EXPECT_EQ(c.rope_scaling.type, "yarn");
+  EXPECT_FALSE(c.q_lora_rank);
+  ModelConfig back;
+  read_config(back, config_to_json(c), "recipe");
+  EXPECT_EQ(to_hf_config(back, "float32").dump(), to_hf_config(c, "float32").dump());
 }
 
 TEST(ModelConfig, MoeLayers) {
