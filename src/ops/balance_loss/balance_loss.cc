@@ -59,7 +59,7 @@ void balance_loss_forward(Device& device, const BalanceLossForward& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref("balance_loss.forward", a.scores.dtype, [&]<class T>() { ref::balance_loss_forward<T>(a); });
-    case DeviceKind::cpu: return unsupported("balance_loss_forward", device);
+    case DeviceKind::cpu: return cpu::balance_loss_forward(device, a);
     case DeviceKind::cuda: return unsupported("balance_loss.forward", device);
   }
 }
@@ -72,7 +72,7 @@ void balance_loss_backward(Device& device, const BalanceLossBackward& a) {
     case DeviceKind::ref:
       return dispatch_ref_real("balance_loss.backward", a.scores.dtype,
                                [&]<class T>() { ref::balance_loss_backward<T>(a); });
-    case DeviceKind::cpu: return unsupported("balance_loss_backward", device);
+    case DeviceKind::cpu: return cpu::balance_loss_backward(device, a);
     case DeviceKind::cuda: return unsupported("balance_loss.backward", device);
   }
 }

@@ -6,7 +6,8 @@
 #define HWY_TARGET_INCLUDE "ops/rope/cpu.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
 #include "hwy/highway.h"
-#include "ops/simd_math-inl.h"
+#include "hwy/contrib/math/math-inl.h"
+#include "ops/simd-inl.h"
 
 #include "ops/rope/backends.h"
 

@@ -56,6 +56,12 @@ int32_t draw(int32_t vocab, Mass&& mass, double top_p, double u, int32_t best, s
   return best;  // rounding left a rest
 }
 
+// In [0, 1), with 53 bits.
+inline double uniform_draw(const Tensor& key, int64_t row) {
+  const auto part = [&](int64_t i) { return static_cast<uint64_t>(key.at<int64_t>(row, i)); };
+  return Rng(part(0), part(1), part(2)).uniform();
+}
+
 template <class T>
 void sample(const Sample& a) {
   const int32_t vocab = static_cast<int32_t>(a.logits[1]);
@@ -73,10 +79,8 @@ void sample(const Sample& a) {
       const double z = real_part(a.logits.at<T>(b, v));
       mass[v] = std::isnan(z) ? 0 : std::exp((z - largest) / temperature);
     }
-    const double u = Rng(static_cast<uint64_t>(a.key.at<int64_t>(b, 0)), static_cast<uint64_t>(a.key.at<int64_t>(b, 1)),
-                         static_cast<uint64_t>(a.key.at<int64_t>(b, 2))).uniform();
     a.token.at<int32_t>(b) =
-        draw(vocab, [&](int32_t v) { return mass[v]; }, real_part(a.top_p.at<T>(b)), u, best, kept);
+        draw(vocab, [&](int32_t v) { return mass[v]; }, real_part(a.top_p.at<T>(b)), uniform_draw(a.key, b), best, kept);
   }
 }
 

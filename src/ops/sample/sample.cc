@@ -29,7 +29,7 @@ void sample(Device& device, const Sample& a) {
   if (!scope) return;
   switch (device.kind) {
     case DeviceKind::ref: return dispatch_ref_real("sample", a.logits.dtype, [&]<class T>() { ref::sample<T>(a); });
-    case DeviceKind::cpu: return unsupported("sample", device);
+    case DeviceKind::cpu: return cpu::sample(device, a);
     case DeviceKind::cuda: return unsupported("sample", device);
   }
 }

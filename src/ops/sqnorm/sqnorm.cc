@@ -39,7 +39,7 @@ void squared_norm(Device& device, const SquaredNorm& a) {
   switch (device.kind) {
     case DeviceKind::ref:
       return dispatch_ref("squared_norm", a.x.dtype, [&]<class T>() { ref::squared_norm<T>(a); });
-    case DeviceKind::cpu: return unsupported("squared_norm", device);
+    case DeviceKind::cpu: return cpu::squared_norm(device, a);
     case DeviceKind::cuda: return unsupported("squared_norm", device);
   }
 }
