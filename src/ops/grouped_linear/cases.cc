@@ -36,7 +36,7 @@ OpCase grouped_case(std::string name, std::vector<int> counts, int64_t width, in
     grouped_linear_backward(d, {.x = ragged(b, align), .dy = b.at("dy"), .weight = b.at("weight"), .dx = b.at("dx"),
                                 .dweight = b.at("dweight"), .accumulate_dweight = accumulate});
   };
-  c.tolerance = {2e-6, 5e-3, "f32 sums of a few hundred products; one rounding to bf16"};
+  c.tolerance = {1.5e-6, 4.2e-3, "f32 sums of up to 700 products; one rounding to bf16 is 2^-8 = 3.9e-3 at most"};
   c.vjp_tolerance = c.tolerance;
   return c;
 }

@@ -38,8 +38,9 @@ OpCase linear_case(std::string name, int64_t rows, int64_t width, int64_t output
                         .accumulate_dx = o.accumulate, .dweight = b.at("dweight"),
                         .accumulate_dweight = o.accumulate});
   };
-  c.tolerance = {2e-6, 5e-3, "f32 sums of up to 1024 products; one rounding to bf16"};
+  c.tolerance = {1.5e-6, 4.2e-3, "f32 sums of up to 1337 products; one rounding to bf16 is 2^-8 = 3.9e-3 at most"};
   c.vjp_tolerance = c.tolerance;
+  if (o.y == Kind::full) c.tolerance.bf16 = 1e-6;  // products of bf16 are exact in f32, and so is the output's rounding
   return c;
 }
 
