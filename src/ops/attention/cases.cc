@@ -74,7 +74,7 @@ std::vector<OpCase> attention_cases() {
       attention_case("odd widths", square({19, 7}), {3, 13, 5, 11}),
       attention_case("one token", square({1}), {2, 16, 8, 24}),
       attention_case("packed documents", square({5, 1, 40, 0, 9, 1, 3}), {2, 16, 8, 12}),
-      attention_case("blocks of queries", square({300, 129}), {1, 16, 8, 16}),
+      attention_case("blocks of queries", square({300, 129}), {1, 8, 4, 8}),
       attention_case("chunked prefill", {{4, 0, 9, 130}, {20, 6, 9, 200}}, {2, 16, 8, 16}),
       attention_case("strided rows", square({21, 14}), {2, 16, 8, 16, 1, true}),
       attention_case("peaked", square({40}), {2, 16, 8, 16, 10}),
