@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "ops/attention/attention.h"
 #include "ops/case.h"
 
@@ -59,8 +61,8 @@ OpCase attention_case(std::string name, Segments segments, Shape s) {
                            .lse = b.at("lse"), .d_o = b.at("d_o"), .dq = b.at("dq"), .dk_nope = b.at("dk_nope"),
                            .dk_rope = b.at("dk_rope"), .dv = b.at("dv")});
   };
-  c.tolerance = {3e-6, 1e-2, "probabilities are rounded to storage before they meet V"};
-  c.vjp_tolerance = {5e-6, 2e-2, "the same; D is taken from the rounded o, and dS is rounded before it meets K and Q"};
+  c.tolerance = {3e-6, 5e-3, "scores of 30 are off by 2e-6 in f32; bf16: probabilities and o are rounded"};
+  c.vjp_tolerance = {4e-6, 1.5e-2, "the same; D is taken from the rounded o, and dS is rounded before it meets K and Q"};
   return c;
 }
 
@@ -72,10 +74,10 @@ std::vector<OpCase> attention_cases() {
       attention_case("odd widths", square({19, 7}), {3, 13, 5, 11}),
       attention_case("one token", square({1}), {2, 16, 8, 24}),
       attention_case("packed documents", square({5, 1, 40, 0, 9, 1, 3}), {2, 16, 8, 12}),
-      attention_case("blocks of queries", square({300, 129}), {1, 16, 8, 16}),
+      attention_case("blocks of queries", square({300, 129}), {1, 8, 4, 8}),
       attention_case("chunked prefill", {{4, 0, 9, 130}, {20, 6, 9, 200}}, {2, 16, 8, 16}),
       attention_case("strided rows", square({21, 14}), {2, 16, 8, 16, 1, true}),
-      attention_case("peaked", square({40}), {2, 16, 8, 16, 30}),
+      attention_case("peaked", square({40}), {2, 16, 8, 16, 10}),
       attention_case("flat", square({40}), {2, 16, 8, 16, 1e-4}),
       attention_case("queries without keys", {{6}, {4}}, {1, 8, 4, 8}),
   };

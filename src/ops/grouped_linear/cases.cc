@@ -36,7 +36,7 @@ OpCase grouped_case(std::string name, std::vector<int> counts, int64_t width, in
     grouped_linear_backward(d, {.x = ragged(b, align), .dy = b.at("dy"), .weight = b.at("weight"), .dx = b.at("dx"),
                                 .dweight = b.at("dweight"), .accumulate_dweight = accumulate});
   };
-  c.tolerance = {2e-6, 5e-3, "f32 sums of a few hundred products; one rounding to bf16"};
+  c.tolerance = {1.5e-6, 4.2e-3, "f32 sums of up to 500 products; one rounding to bf16 is 2^-8 = 3.9e-3 at most"};
   c.vjp_tolerance = c.tolerance;
   return c;
 }
@@ -47,7 +47,7 @@ std::vector<OpCase> grouped_linear_cases() {
   return {
       grouped_case("ragged", {3, 0, 40, 17, 64, 1}, 48, 40, false),
       grouped_case("odd sizes, accumulating", {5, 33, 0, 2}, 37, 29, true),
-      grouped_case("one expert takes all", {0, 700, 0, 0}, 64, 96, false),
+      grouped_case("one expert takes all", {0, 500, 0, 0}, 32, 96, false),
       grouped_case("one row each", {1, 1, 0, 1, 1, 1, 0, 1}, 96, 130, false),
       grouped_case("decode, one token", {0, 0, 1, 0, 1}, 64, 48, false),
       grouped_case("one expert", {50}, 32, 64, true),

@@ -38,8 +38,9 @@ OpCase linear_case(std::string name, int64_t rows, int64_t width, int64_t output
                         .accumulate_dx = o.accumulate, .dweight = b.at("dweight"),
                         .accumulate_dweight = o.accumulate});
   };
-  c.tolerance = {2e-6, 5e-3, "f32 sums of up to 1024 products; one rounding to bf16"};
+  c.tolerance = {1.5e-6, 4.2e-3, "f32 sums of up to 2100 products; one rounding to bf16 is 2^-8 = 3.9e-3 at most"};
   c.vjp_tolerance = c.tolerance;
+  if (o.y == Kind::full) c.tolerance.bf16 = 1e-6;  // products of bf16 are exact in f32, and so is the output's rounding
   return c;
 }
 
@@ -53,10 +54,10 @@ std::vector<OpCase> linear_cases() {
       linear_case("eight rows", 8, 129, 33, {.x_stride = 160, .y_stride = 48}),
       linear_case("few rows", 17, 70, 45, {}),
       linear_case("odd", 45, 37, 53, {}),
-      linear_case("blocks", 700, 128, 96, {}),
-      linear_case("many tokens", 1337, 32, 48, {.accumulate = true}),
+      linear_case("blocks", 300, 64, 48, {}),
+      linear_case("many tokens", 2100, 8, 16, {.accumulate = true}),
       linear_case("strided, accumulating", 100, 64, 48, {.x_stride = 96, .y_stride = 80, .accumulate = true}),
-      linear_case("wide", 33, 1024, 160, {}),
+      linear_case("wide", 33, 1024, 24, {}),
       linear_case("logits", 40, 64, 130, {.y = Kind::full}),
       linear_case("logits of one row", 1, 64, 130, {.y = Kind::full}),
       linear_case("large values", 40, 48, 40, {.fill = normal(1e6)}),

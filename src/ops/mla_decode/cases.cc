@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "ops/case.h"
 #include "ops/mla_decode/mla_decode.h"
 
