@@ -40,7 +40,8 @@ MTP_LOSS_WEIGHT = 0.3
 STEPS = 10
 GREEDY = 24
 
-# Odd widths, groups, YaRN with an mscale that is not 1, biases of both signs, one MTP layer; below 300 kB with its reference.
+# Odd widths, groups, YaRN with a factor on cos and sin that is not 1, biases of both signs, one MTP layer, an epsilon that
+# differs from the latent norms' fixed 1e-6; below 300 kB with its reference.
 TINY = {
     "architectures": ["DeepseekV3ForCausalLM"],
     "model_type": "deepseek_v3",
@@ -69,7 +70,7 @@ TINY = {
     "q_lora_rank": 14,
     "qk_nope_head_dim": 6,
     "qk_rope_head_dim": 8,
-    "rms_norm_eps": 1e-06,
+    "rms_norm_eps": 1e-05,
     "rope_scaling": {
         "beta_fast": 32,
         "beta_slow": 1,
