@@ -180,7 +180,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def margin(self):
-        """The smallest gap between a choice and the runner-up in the last forward, of groups and experts, all routers."""
+        """The smallest gap between a choice and the runner-up in the last forward: groups and experts, all routers."""
         least = math.inf
         c = self.config
         for layer, (logits, _, _) in self.routed.items():
