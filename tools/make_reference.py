@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes, or checks, a reference folder: a small random DeepSeek-V3 checkpoint with what torch and transformers compute from it.
+"""Makes or checks a reference folder: a small random DeepSeek-V3 checkpoint and what torch and transformers make of it.
 
     tools/make_reference.py --out DIR [--shape FILE.json] [--seed N] [--batch B] [--length T]
     tools/make_reference.py --check DIR
@@ -7,7 +7,8 @@
 --out writes config.json (in the hub's style), model.safetensors (weights named and shaped as the hub's) and
 reference.safetensors. --shape is a JSON object of config.json keys that replace those of the tiny shape below.
 --check recomputes everything in DIR/reference.safetensors from DIR's weights and prints the error of every quantity.
-All is computed in float32 on the CPU, one thread, with deterministic algorithms. Needs torch, transformers, safetensors.
+All is computed in float32 on the CPU, one thread, with deterministic algorithms. Needs torch, transformers and
+safetensors; written with torch 2.15 and transformers 5.23.
 
 reference.safetensors holds, for B sequences of T tokens (N = B*T rows, flattened):
   input_ids (B,T); logits (B,T,V); hidden.i (B,T,D): input of layer i, the last one after the final norm
@@ -16,10 +17,10 @@ reference.safetensors holds, for B sequences of T tokens (N = B*T rows, flattene
   router.L.logits/experts/weights (N,E)/(N,K)/(N,K): experts ascending; the MTP layer has B*(T-1) rows
   grad.NAME: gradient of loss
   greedy (1,P+24): a prompt, input_ids[0,:P] with P = min(16,T), and 24 greedy tokens
-  train_ids (10,B,T): batches of ten AdamW steps (lr 1e-3, betas 0.9/0.95, eps 1e-8, decay 0.1 on tensors with two or more
-    dimensions, clipped to a global norm of 1), run twice from the same weights: train.none.* and train.sign.*, the latter
-    with bias += 0.01 sign(mean load - load) after every step. losses, grad_norms (10); none: lm_head after the last step;
-    sign: bias.L at the end.
+  train_ids (10,B,T): batches of ten AdamW steps (lr 1e-3, betas 0.9/0.95, eps 1e-8, decay 0.1 on tensors with two or
+    more dimensions, clipped to a global norm of 1), run twice from the same weights: train.none.* and train.sign.*, the
+    latter with bias += 0.01 sign(mean load - load) after every step. losses, grad_norms (10); none: lm_head after the
+    last step; sign: bias.L at the end.
 """
 
 import argparse
@@ -40,7 +41,8 @@ MTP_LOSS_WEIGHT = 0.3
 STEPS = 10
 GREEDY = 24
 
-# Odd widths, groups, YaRN with an mscale that is not 1, biases of both signs, one MTP layer; below 300 kB with its reference.
+# Odd widths, groups, YaRN with a factor on cos and sin that is not 1, biases of both signs, one MTP layer, an epsilon
+# that differs from the latent norms' fixed 1e-6; below 300 kB with its reference.
 TINY = {
     "architectures": ["DeepseekV3ForCausalLM"],
     "model_type": "deepseek_v3",
@@ -69,7 +71,7 @@ TINY = {
     "q_lora_rank": 14,
     "qk_nope_head_dim": 6,
     "qk_rope_head_dim": 8,
-    "rms_norm_eps": 1e-06,
+    "rms_norm_eps": 1e-05,
     "rope_scaling": {
         "beta_fast": 32,
         "beta_slow": 1,
@@ -144,7 +146,7 @@ class Model(nn.Module):
         return logits, out.hidden_states, mtp_logits, losses
 
     def hub_views(self, of=lambda p: p):
-        """hub name -> view of of(parameter or bias buffer); transformers keeps the experts of a layer in two tensors."""
+        """hub name -> view into of(parameter or bias); transformers keeps the experts of a layer in two tensors."""
         views = {}
         tensors = list(self.named_parameters())
         tensors += [(n, b) for n, b in self.named_buffers() if n.endswith("e_score_correction_bias")]
@@ -178,7 +180,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def margin(self):
-        """The smallest gap between a choice and the runner-up in the last forward, over groups and experts of all routers."""
+        """The smallest gap between a choice and the runner-up in the last forward: groups and experts, all routers."""
         least = math.inf
         c = self.config
         for layer, (logits, _, _) in self.routed.items():

@@ -4,10 +4,11 @@
     bench/peers/train_torch.py --dtype f32|bf16 --mode eager|compile [--experts eager|grouped_mm|batched_mm]
                                [--threads 2] [--seconds 20]
 
-Prints one JSON line. Success: {"tok_per_s": median over the timed steps, "dtype", "mode", "experts", "threads", "steps",
-"seconds" (timed), "warmup_seconds" (compilation and the first steps), "loss" (of the last step), "parameters", "torch",
-"transformers"}. Failure: {"error": "..."} and exit code 1. The peer gets its best settings: SDPA attention, fused AdamW,
-in bf16 all weights and optimizer state in bf16 (no f32 master to update: less work than a mixed-precision step).
+Prints one JSON line. Success: {"tok_per_s": median over the timed steps, "dtype", "mode", "experts", "threads",
+"steps", "seconds" (timed), "warmup_seconds" (compilation and the first steps), "loss" (of the last step), "parameters",
+"torch", "transformers"}. Failure: {"error": "..."} and exit code 1. The peer gets its best settings: SDPA attention,
+fused AdamW, in bf16 all weights and optimizer state in bf16 (no f32 master to update: less work than a mixed-precision
+step). --experts eager loops over the experts; grouped_mm is one grouped product.
 """
 
 import argparse

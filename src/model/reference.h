@@ -1,13 +1,13 @@
 // DeepSeek-V3 to be read: the forward pass and the loss, in the order of the paper and with its equation numbers
 // (DeepSeek-V3 Technical Report, arXiv 2412.19437, section 2). Start here.
 //
-// Nothing in this file is fast. Every step is one call of an op's definition (ops/<op>/ref.h), on matrices that own their
-// memory. The model that ships does the same with layers, devices and backward passes; a test holds the two equal, and
-// another holds this file to what torch and transformers compute (reference_test.cc).
+// Nothing in this file is fast. Every step is one call of an op's definition (ops/<op>/ref.h), on matrices that own
+// their memory. The model that ships does the same with layers, devices and backward passes; a test holds the two
+// equal, and another holds this file to what torch and transformers compute (reference_test.cc).
 //
 // What is unusual about the model, in the order in which a token meets it:
-//  - Attention (MLA, eq. 1-11). Keys and values of all heads are made from one short latent vector per token, so a cache
-//    needs to hold only that vector and one small rotary key. Queries may come through a latent as well.
+//  - Attention (MLA, eq. 1-11). Keys and values of all heads are made from one short latent vector per token, so a
+//    cache needs to hold only that vector and one small rotary key. Queries may come through a latent as well.
 //  - Mixture of experts (DeepSeekMoE, eq. 12-16). After the first dense layers, the feed-forward network of a layer is
 //    many small networks, the experts. A gate picks a few for each token; a shared expert serves every token.
 //  - Balance without an auxiliary loss (eq. 16). A bias per expert is added to the scores when experts are chosen, and
@@ -78,8 +78,8 @@ struct Rows {
 struct Batch {
   Rows rows;
   std::vector<int32_t> ids;  // (N)
-  // ahead[k][i]: the token k+1 places after token i, or -1 where its segment ends before that. The model proper predicts
-  // ahead[0]; MTP module k reads ahead[k-1] and predicts ahead[k].
+  // ahead[k][i]: the token k+1 places after token i, or -1 where its segment ends before that. The model proper
+  // predicts ahead[0]; MTP module k reads ahead[k-1] and predicts ahead[k].
   std::vector<std::vector<int32_t>> ahead;
 
   // Segments end to end, e.g. B sequences of T tokens: offsets 0, T, 2T, ... For a model with `mtp_depth` MTP modules.
@@ -107,16 +107,16 @@ struct Routing {
 
 template <class T>
 struct Output {
-  std::vector<Matrix<T>> hidden;         // (N, D) each: hidden[i] enters layer i, the last one is after the final norm
-  Matrix<T> logits;                      // (N, V)
-  std::vector<Matrix<T>> mtp_logits;     // by depth: (rows with a next token, V), in the order of the batch
-  std::map<int, Routing<T>> routing;     // by layer; MTP modules follow the others
+  std::vector<Matrix<T>> hidden;      // (N, D) each: hidden[i] enters layer i, the last one is after the final norm
+  Matrix<T> logits;                   // (N, V)
+  std::vector<Matrix<T>> mtp_logits;  // by depth: (rows with a next token, V), in the order of the batch
+  std::map<int, Routing<T>> routing;  // by layer; MTP modules follow the others
   T loss_main{}, loss_mtp{}, loss_balance{}, loss{};
 };
 
 struct LossWeights {
-  double mtp = 0.3;     // lambda of eq. 25
-  double balance = 0;   // alpha of eq. 17
+  double mtp = 0.3;    // lambda of eq. 25
+  double balance = 0;  // alpha of eq. 17
 };
 
 // --------------------------------------------------------------------------------------------------------- the model
@@ -136,9 +136,9 @@ class Model {
       out.hidden.push_back(h);
       h = decoder_layer(layer, h, batch.rows, out);
     }
-    h = rmsnorm(h, at("model.norm.weight", 1, c_.hidden_size), c_.rms_norm_eps);
+    h = norm(h, "model.norm.weight");
     out.hidden.push_back(h);
-    out.logits = linear(h, head());
+    out.logits = output_head(h);
     out.loss_main = cross_entropy(out.logits, batch.ahead[0]);
     multi_token_prediction(h, batch, out);
     for (const auto& [layer, routing] : out.routing) out.loss_balance += balance_loss(routing);
@@ -149,10 +149,10 @@ class Model {
  private:
   // A pre-norm Transformer block: two branches, each added to the stream it reads.
   Matrix<T> decoder_layer(int layer, const Matrix<T>& h, const Rows& rows, Output<T>& out) const {
-    const std::string name = "model.layers." + std::to_string(layer) + ".";
-    const Matrix<T> attention_in = rmsnorm(h, at(name + "input_layernorm.weight", 1, c_.hidden_size), c_.rms_norm_eps);
+    const std::string name = layer_name(layer);
+    const Matrix<T> attention_in = norm(h, name + "input_layernorm.weight");
     const Matrix<T> u = sum(h, attention(name + "self_attn.", attention_in, rows));
-    const Matrix<T> ffn_in = rmsnorm(u, at(name + "post_attention_layernorm.weight", 1, c_.hidden_size), c_.rms_norm_eps);
+    const Matrix<T> ffn_in = norm(u, name + "post_attention_layernorm.weight");
     if (!c_.is_moe_layer(layer)) return sum(u, ffn(name + "mlp.", ffn_in.view(), c_.intermediate_size));
     const Routing<T>& routing = out.routing[layer] = gate(name + "mlp.gate.", ffn_in, rows);
     return sum(u, mixture_of_experts(name + "mlp.", ffn_in, routing));
@@ -161,21 +161,21 @@ class Model {
   // ------------------------------------------------------------- 2.1.1 Multi-head latent attention, eq. 1-11
   // h (N, D) is the normalized stream. The files hold some of the paper's matrices joined:
   //   kv_a_proj_with_mqa = [W^DKV; W^KR],  kv_b_proj = per head [W^UK; W^UV],  q_b_proj = per head [W^UQ; W^QR].
-  // The latents are normalized before they are expanded; the paper says so in section 4.2, and the published code does it
-  // with an epsilon of its own.
+  // The latents are normalized before they are expanded; the paper says so in section 4.2, and the published code does
+  // it with an epsilon of its own.
   Matrix<T> attention(const std::string& name, const Matrix<T>& h, const Rows& rows) const {
     const int heads = c_.num_attention_heads, rank = c_.kv_lora_rank;
     const int d_nope = c_.qk_nope_head_dim, d_rope = c_.qk_rope_head_dim, d_v = c_.v_head_dim;
     constexpr double kLatentEps = 1e-6;
 
     // Eq. 1 and 3: the latent c^KV and the rotary key k^R that all heads share. These two are what a cache holds.
-    const Matrix<T> joined = linear(h, at(name + "kv_a_proj_with_mqa.weight", rank + d_rope, c_.hidden_size));
-    const Matrix<T> c_kv = rmsnorm(columns(joined, 0, rank), at(name + "kv_a_layernorm.weight", 1, rank), kLatentEps);
-    Matrix<T> k_rope = columns(joined, rank, rank + d_rope);
+    const Matrix<T> latent_and_key = linear(h, name + "kv_a_proj_with_mqa.weight", rank + d_rope);
+    const Matrix<T> c_kv = norm(columns(latent_and_key, 0, rank), name + "kv_a_layernorm.weight", kLatentEps);
+    Matrix<T> k_rope = columns(latent_and_key, rank, rank + d_rope);
     rotate(k_rope.heads(1), rows);
 
     // Eq. 2 and 5: each head's key without position, and its value.
-    const Matrix<T> kv = linear(c_kv, at(name + "kv_b_proj.weight", heads * (d_nope + d_v), rank));
+    const Matrix<T> kv = linear(c_kv, name + "kv_b_proj.weight", heads * (d_nope + d_v));
     const Tensor k_nope = kv.heads(heads).cols(0, d_nope);
     const Tensor v = kv.heads(heads).cols(d_nope, d_nope + d_v);
 
@@ -183,12 +183,10 @@ class Model {
     const int q_width = heads * (d_nope + d_rope);
     Matrix<T> q;
     if (c_.q_lora_rank) {
-      const int q_rank = *c_.q_lora_rank;
-      const Matrix<T> c_q = rmsnorm(linear(h, at(name + "q_a_proj.weight", q_rank, c_.hidden_size)),
-                                    at(name + "q_a_layernorm.weight", 1, q_rank), kLatentEps);
-      q = linear(c_q, at(name + "q_b_proj.weight", q_width, q_rank));
+      const Matrix<T> q_a = linear(h, name + "q_a_proj.weight", *c_.q_lora_rank);
+      q = linear(norm(q_a, name + "q_a_layernorm.weight", kLatentEps), name + "q_b_proj.weight", q_width);
     } else {
-      q = linear(h, at(name + "q_proj.weight", q_width, c_.hidden_size));
+      q = linear(h, name + "q_proj.weight", q_width);
     }
     rotate(q.heads(heads).cols(d_nope, d_nope + d_rope), rows);
 
@@ -204,7 +202,7 @@ class Model {
                                     .scale = attention_scale(c_),
                                     .o = o.heads(heads),
                                     .lse = lse.view()});
-    return linear(o, at(name + "o_proj.weight", c_.hidden_size, heads * d_v));  // eq. 11
+    return linear(o, name + "o_proj.weight", c_.hidden_size);  // eq. 11
   }
 
   // RoPE of eq. 3 and 8 in place: pair (2i, 2i+1) turns by position * inv_freq[i].
@@ -218,7 +216,7 @@ class Model {
                        .factor = rope_attention_factor(c_)});
   }
 
-  // ------------------------------------------------------------- 2.1.2 DeepSeekMoE with auxiliary-loss-free balance, eq. 12-16
+  // ------------------------------------------------------------- 2.1.2 DeepSeekMoE, balanced by a bias, eq. 12-20
   // The gate. Eq. 15: s = sigmoid(W u), in full precision. Eq. 16: the K experts with the largest s + b; with groups
   // (section 2.1.2, "node-limited routing"), only from the groups whose two best experts sum highest. Eq. 13: their
   // weights are the scores *without* the bias, divided by their sum, times routed_scaling_factor.
@@ -290,7 +288,7 @@ class Model {
     ops::ref::linear_forward<T>({.x = x, .weight = gate.view(), .y = gate_up.view().cols(0, width)});
     ops::ref::linear_forward<T>({.x = x, .weight = up.view(), .y = gate_up.view().cols(width, 2 * width)});
     ops::ref::swiglu_forward<T>({.gate_up = gate_up.view(), .h = inner.view()});
-    return linear(inner, at(name + "down_proj.weight", c_.hidden_size, width));
+    return linear(inner, name + "down_proj.weight", c_.hidden_size);
   }
 
   // Eq. 17-20 without alpha, of one layer: 1 at perfect balance. The mean over segments of sum_i f_i P_i, where f_i is
@@ -320,17 +318,17 @@ class Model {
     const int depth = c_.num_nextn_predict_layers;
     for (int k = 1; k <= depth; ++k) {
       const int layer = c_.num_hidden_layers + k - 1;
-      const std::string name = "model.layers." + std::to_string(layer) + ".";
+      const std::string name = layer_name(layer);
       drop_rows_without(ahead[k - 1], rows, h, ahead);
 
       // Eq. 21. The files put the embedding's half first: eh_proj [RMSNorm(Emb(t_{i+k})); RMSNorm(h)].
-      const Matrix<T> e = rmsnorm(embed(ahead[k - 1]), at(name + "enorm.weight", 1, c_.hidden_size), c_.rms_norm_eps);
-      const Matrix<T> g = rmsnorm(h, at(name + "hnorm.weight", 1, c_.hidden_size), c_.rms_norm_eps);
-      h = linear(joined(e, g), at(name + "eh_proj.weight", c_.hidden_size, 2 * c_.hidden_size));
+      const Matrix<T> e = norm(embed(ahead[k - 1]), name + "enorm.weight");
+      const Matrix<T> g = norm(h, name + "hnorm.weight");
+      h = linear(joined(e, g), name + "eh_proj.weight", c_.hidden_size);
 
       h = decoder_layer(layer, h, rows, out);  // eq. 22
-      h = rmsnorm(h, at(name + "shared_head.norm.weight", 1, c_.hidden_size), c_.rms_norm_eps);
-      out.mtp_logits.push_back(linear(h, head()));                                             // eq. 23
+      h = norm(h, name + "shared_head.norm.weight");
+      out.mtp_logits.push_back(output_head(h));                                           // eq. 23
       out.loss_mtp += cross_entropy(out.mtp_logits.back(), ahead[k]) / T(double(depth));  // eq. 24 and the mean of 25
     }
   }
@@ -379,27 +377,35 @@ class Model {
       fail(ErrorKind::shape, name, "is ({}, {}), the config asks for ({}, {})", w.rows, w.cols, rows, cols);
     return w;
   }
-  const Matrix<T>& table() const { return at("model.embed_tokens.weight", c_.vocab_size, c_.hidden_size); }
-  const Matrix<T>& head() const {
-    return c_.tie_word_embeddings ? table() : at("lm_head.weight", c_.vocab_size, c_.hidden_size);
-  }
+  static std::string layer_name(int layer) { return "model.layers." + std::to_string(layer) + "."; }
 
+  const Matrix<T>& table() const { return at("model.embed_tokens.weight", c_.vocab_size, c_.hidden_size); }
   Matrix<T> embed(const std::vector<int32_t>& ids) const {
     Matrix<T> y(static_cast<int64_t>(ids.size()), c_.hidden_size);
     ops::ref::embed_forward<T>({.ids = view_of(ids), .table = table().view(), .y = y.view()});
     return y;
   }
-  static Matrix<T> linear(const Matrix<T>& x, const Matrix<T>& w) {  // x W^T
+  Matrix<T> output_head(const Matrix<T>& h) const {
+    return c_.tie_word_embeddings ? times(h, table()) : linear(h, "lm_head.weight", c_.vocab_size);
+  }
+
+  Matrix<T> linear(const Matrix<T>& x, const std::string& name, int64_t outputs) const {
+    return times(x, at(name, outputs, x.cols));
+  }
+  static Matrix<T> times(const Matrix<T>& x, const Matrix<T>& w) {  // x W^T
     Matrix<T> y(x.rows, w.rows);
     ops::ref::linear_forward<T>({.x = x.view(), .weight = w.view(), .y = y.view()});
     return y;
   }
-  static Matrix<T> rmsnorm(const Matrix<T>& x, const Matrix<T>& w, double eps) {
+
+  Matrix<T> norm(const Matrix<T>& x, const std::string& name) const { return norm(x, name, c_.rms_norm_eps); }
+  Matrix<T> norm(const Matrix<T>& x, const std::string& name, double eps) const {
     Matrix<T> y(x.rows, x.cols), rstd(1, x.rows);
     ops::ref::rmsnorm_forward<T>(
-        {.x = x.view(), .weight = w.vector(), .eps = eps, .y = y.view(), .rstd = rstd.vector()});
+        {.x = x.view(), .weight = at(name, 1, x.cols).vector(), .eps = eps, .y = y.view(), .rstd = rstd.vector()});
     return y;
   }
+
   static Matrix<T> sum(Matrix<T> a, const Matrix<T>& b) {
     for (size_t i = 0; i < a.values.size(); ++i) a.values[i] += b.values[i];
     return a;

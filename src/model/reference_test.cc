@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <limits>
+#include <tuple>
 
-#include "base/file.h"
 #include "formats/safetensors.h"
 
 namespace ballast::reference {
@@ -41,10 +44,19 @@ struct Golden {
         out[i] = static_cast<T>(of_file);
       }
     };
-    if (t->dtype == FileDType::f32) copy(float{});
-    else if (t->dtype == FileDType::f64) copy(double{});
-    else if (t->dtype == FileDType::i64) copy(int64_t{});
-    else fail(ErrorKind::format, name, "unexpected dtype {}", name_of(t->dtype));
+    switch (t->dtype) {
+      case FileDType::f32:
+        copy(float{});
+        break;
+      case FileDType::f64:
+        copy(double{});
+        break;
+      case FileDType::i64:
+        copy(int64_t{});
+        break;
+      default:
+        fail(ErrorKind::format, name, "unexpected dtype {}", name_of(t->dtype));
+    }
     return out;
   }
 
@@ -133,12 +145,14 @@ TEST(Reference, EqualsTransformers) {
 class Shared : public testing::TestWithParam<const char*> {};
 TEST_P(Shared, EqualsTransformers) {
   const char* shared = std::getenv("BALLAST_SHARED");
-  const fs::path dir = (shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / ".." / "shared") / "data/goldens" / GetParam();
+  const fs::path dir =
+      (shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / ".." / "shared") / "data/goldens" / GetParam();
   if (!fs::exists(dir)) GTEST_SKIP() << dir << " is not there";
   expect_equal<float>(dir, 1e-5);
 }
-INSTANTIATE_TEST_SUITE_P(Reference, Shared, testing::Values("v3", "moonlight", "v2", "v2-lite"),
-                         [](const auto& info) { return std::string(info.param) == "v2-lite" ? "v2_lite" : info.param; });
+INSTANTIATE_TEST_SUITE_P(Reference, Shared, testing::Values("v3", "moonlight", "v2", "v2-lite"), [](const auto& info) {
+  return std::string(info.param) == "v2-lite" ? "v2_lite" : info.param;
+});
 
 // d loss / d w by complex step equals torch's gradient, for one scalar of every kind of weight. The constant is
 // eq. 25's: the golden loss is main + 0.3 mtp.
