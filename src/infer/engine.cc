@@ -5,8 +5,11 @@
 namespace ballast {
 
 Engine::Engine(Model& model, const EngineOptions& options)
-    : model_(model), options_(options), inputs_(model.params().device(), "engine inputs"),
-      scratch_(model.params().device(), "engine scratch"), no_saved_(model.params().device(), "unused"),
+    : model_(model),
+      options_(options),
+      inputs_(model.params().device(), "engine inputs"),
+      scratch_(model.params().device(), "engine scratch"),
+      no_saved_(model.params().device(), "unused"),
       ctx_{model.params().device(), model.params(), no_saved_, scratch_},
       length_(static_cast<size_t>(options.slots), 0) {
   if (options_.slots < 1 || options_.context < 1)
@@ -24,6 +27,7 @@ void Engine::allocate_inputs() {
   segments_ = i32(2);
   kv_segments_ = i32(2);
   length_tensor_ = i32(options_.slots);
+  valid_ = i32(options_.slots);
   nonfinite_ = i32(1);
   executed_ = inputs_.alloc(DType::i64, {std::max(1, model_.moe_layers())});
   logits_ = inputs_.alloc(ctx_.full(), {options_.slots, vocab});
@@ -51,6 +55,7 @@ void Engine::plan_memory() {
     pass_.segments = segments_;
     pass_.kv_segments = kv_segments_;
     pass_.length = length_tensor_;
+    pass_.valid = mode == Pass::Mode::decode ? valid_ : Tensor();
     pass_.past = mode == Pass::Mode::prefill ? options_.context - rows : 0;
     model_.infer(ctx_, pass_, ids_.rows(0, rows));
   };
@@ -72,19 +77,28 @@ void Engine::plan_memory() {
   device.zero(nonfinite_.data, 4);
 }
 
-void Engine::start(int slot, size_t tokens) {
-  if (tokens == 0) fail(ErrorKind::usage, "prompt", "is empty");
-  if (static_cast<int64_t>(tokens) > options_.context)
-    fail(ErrorKind::usage, "prompt", "{} tokens, but the context is {}", tokens, options_.context);
+void Engine::put(const Tensor& to, std::span<const int32_t> values) {
+  ctx_.device.upload(to.data, values.data(), values.size() * sizeof(int32_t));
+  ctx_.device.synchronize();
+}
+
+void Engine::check_ids(std::span<const int32_t> ids, int32_t lowest) const {
+  for (const int32_t id : ids)
+    if (id < lowest || id >= model_.config().vocab_size)
+      fail(ErrorKind::usage, "token", "id {} is outside the model's vocabulary of {}", id, model_.config().vocab_size);
+}
+
+void Engine::start(int slot, std::span<const int32_t> ids) {
+  CHECK(slot >= 0 && slot < options_.slots);
+  if (ids.empty()) fail(ErrorKind::usage, "prompt", "is empty");
+  if (static_cast<int64_t>(ids.size()) > options_.context)
+    fail(ErrorKind::usage, "prompt", "{} tokens, but the context is {}", ids.size(), options_.context);
+  check_ids(ids, 0);
   length_[slot] = 0;
 }
 
 void Engine::run_chunk(int slot, std::span<const int32_t> ids, bool all) {
   const int64_t n = static_cast<int64_t>(ids.size()), past = length_[slot];
-  const auto put = [&](const Tensor& t, std::span<const int32_t> v) {
-    ctx_.device.upload(t.data, v.data(), v.size() * sizeof(int32_t));
-    ctx_.device.synchronize();
-  };
   put(ids_, ids);
   host_.clear();
   for (int64_t i = 0; i < n; ++i) host_.push_back(static_cast<int32_t>(past + i));
@@ -93,18 +107,21 @@ void Engine::run_chunk(int slot, std::span<const int32_t> ids, bool all) {
   put(segments_, segments);
   put(kv_segments_, kv);
   pass_.mode = Pass::Mode::prefill;
+  pass_.valid = {};
   pass_.slot = slot;
   pass_.past = past;
   pass_.positions = positions_.rows(0, n);
   ArenaScope scope(scratch_);
   const Tensor hidden = model_.infer(ctx_, pass_, ids_.rows(0, n));
-  if (all) model_.logits(ctx_, hidden, all_logits_.rows(0, n));
-  else model_.logits(ctx_, hidden.rows(n - 1, n), logits_.rows(0, 1));
+  if (all)
+    model_.logits(ctx_, hidden, all_logits_.rows(0, n));
+  else
+    model_.logits(ctx_, hidden.rows(n - 1, n), logits_.rows(0, 1));
   length_[slot] += n;
 }
 
 void Engine::prefill(int slot, std::span<const int32_t> ids) {
-  start(slot, ids.size());
+  start(slot, ids);
   for (size_t at = 0; at < ids.size();) {
     const size_t n = chunk(ids.size() - at);
     run_chunk(slot, ids.subspan(at, n), false);
@@ -115,17 +132,14 @@ void Engine::prefill(int slot, std::span<const int32_t> ids) {
 void Engine::decode(std::span<const int32_t> tokens) {
   const int64_t n = static_cast<int64_t>(tokens.size());
   CHECK(n >= 1 && n <= options_.slots);
-  const auto put = [&](const Tensor& t, std::span<const int32_t> v) {
-    ctx_.device.upload(t.data, v.data(), v.size() * sizeof(int32_t));
-    ctx_.device.synchronize();
-  };
-  host_.clear();
-  for (int64_t i = 0; i < n; ++i) {
+  check_ids(tokens, -1);
+  for (int64_t i = 0; i < n; ++i)
     if (tokens[i] >= 0 && length_[i] >= options_.context)
       fail(ErrorKind::usage, "context", "slot {} is full: {} positions", i, options_.context);
-    if (tokens[i] >= 0) ++length_[i];
-    host_.push_back(tokens[i] >= 0 ? static_cast<int32_t>(length_[i]) : 0);
-  }
+  host_.clear();
+  for (int64_t i = 0; i < n; ++i) host_.push_back(tokens[i] >= 0);
+  put(valid_, host_);
+  for (int64_t i = 0; i < n; ++i) host_[i] = tokens[i] >= 0 ? static_cast<int32_t>(++length_[i]) : 0;
   put(length_tensor_, host_);
   for (int32_t& p : host_) p = std::max(0, p - 1);
   put(positions_, host_);
@@ -133,6 +147,7 @@ void Engine::decode(std::span<const int32_t> tokens) {
   pass_.mode = Pass::Mode::decode;
   pass_.positions = positions_.rows(0, n);
   pass_.length = length_tensor_.rows(0, n);
+  pass_.valid = valid_.rows(0, n);
   ArenaScope scope(scratch_);
   const Tensor hidden = model_.infer(ctx_, pass_, ids_.rows(0, n));
   model_.logits(ctx_, hidden, logits_.rows(0, n));

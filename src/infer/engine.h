@@ -1,7 +1,8 @@
-// The inference engine: latent caches, prefill in chunks (expanded attention) and decode (absorbed attention). All memory
-// is planned and allocated at construction; a decoded token allocates nothing.
+// The inference engine: latent caches, prefill in chunks (expanded attention) and decode (absorbed attention). All
+// memory is planned and allocated at construction; a decoded token allocates nothing.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -12,8 +13,8 @@
 namespace ballast {
 
 struct EngineOptions {
-  int slots = 1;               // sequences decoded together
-  int64_t context = 2048;      // positions per slot
+  int slots = 1;           // sequences decoded together
+  int64_t context = 2048;  // positions per slot
   int64_t prefill_chunk = 512;
 };
 
@@ -23,17 +24,19 @@ class Engine {
 
   const EngineOptions& options() const { return options_; }
   Model& model() { return model_; }
+  Device& device() { return ctx_.device; }
 
   // The skip policy from here on; null: as trained. Not owned.
   void set_plan(const GatePlan* plan) { pass_.plan = plan; }
+  const GatePlan* plan() const { return pass_.plan; }
 
   // Empties the slot and runs the prompt through it; logits() is then of its last token, row 0. Throws Error{usage}
-  // where the prompt is empty or longer than the context.
+  // where the prompt is empty, longer than the context, or has an id outside the vocabulary.
   void prefill(int slot, std::span<const int32_t> ids);
   // As prefill, and calls on_logits(first_position, logits) for each chunk: logits (n, V) of every prompt token.
   template <class F>
   void score(int slot, std::span<const int32_t> ids, F&& on_logits) {
-    start(slot, ids.size());
+    start(slot, ids);
     for (size_t at = 0; at < ids.size();) {
       const size_t n = chunk(ids.size() - at);
       run_chunk(slot, ids.subspan(at, n), true);
@@ -41,11 +44,13 @@ class Engine {
       at += n;
     }
   }
-  // Appends one token to every slot in [0, tokens.size()); logits() has a row per slot. A token of -1 leaves its slot.
+  // Appends one token to every slot in [0, tokens.size()); logits() has a row per slot. A token of -1 leaves its slot
+  // as it is: its row is padding, runs no expert, and its logits mean nothing. Throws Error{usage}, with every slot as
+  // it was, where one is full or an id is outside the vocabulary.
   void decode(std::span<const int32_t> tokens);
 
   Tensor logits() const { return logits_; }  // (slots, V) full
-  int64_t length(int slot) const { return length_[slot]; }
+  int64_t length(int slot) const { return length_[static_cast<size_t>(slot)]; }
 
   int32_t prefill_argmax(int slot, std::span<const int32_t> ids);
   int32_t decode_argmax(int slot, int32_t token);
@@ -59,8 +64,10 @@ class Engine {
 
  private:
   void plan_memory();
-  void start(int slot, size_t tokens);
-  size_t chunk(size_t left) const { return left < static_cast<size_t>(options_.prefill_chunk) ? left : static_cast<size_t>(options_.prefill_chunk); }
+  void start(int slot, std::span<const int32_t> ids);
+  size_t chunk(size_t left) const { return std::min(left, static_cast<size_t>(options_.prefill_chunk)); }
+  void put(const Tensor& to, std::span<const int32_t> values);
+  void check_ids(std::span<const int32_t> ids, int32_t lowest) const;
   void run_chunk(int slot, std::span<const int32_t> ids, bool all);
   void allocate_inputs();
 
@@ -71,7 +78,7 @@ class Engine {
   Buffer cache_;
   std::vector<CacheLayer> layers_;
   Pass pass_;
-  Tensor ids_, positions_, segments_, kv_segments_, length_tensor_, logits_, all_logits_, executed_, nonfinite_;
+  Tensor ids_, positions_, segments_, kv_segments_, length_tensor_, valid_, logits_, all_logits_, executed_, nonfinite_;
   std::vector<int64_t> length_;
   std::vector<int32_t> host_;
 };

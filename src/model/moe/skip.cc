@@ -18,6 +18,7 @@ class Plan : public GatePlan {
 
   void apply(Device& device, const Arguments& a) const override {
     if (device.planning || (!a.decoding && !options_.prefill)) return;
+    if (a.scores.dtype != DType::f32) fail(ErrorKind::unsupported, "skip", "policies score in f32, the model computes in {}", name_of(a.scores.dtype));
     if (device.kind == DeviceKind::cuda) fail(ErrorKind::unsupported, "skip", "policies have no CUDA kernel");
     const int64_t rows = a.ids[0], k = a.ids[1], experts = a.scores[1];
     for (int64_t t = 0; t < rows; ++t) {
@@ -37,7 +38,10 @@ class Plan : public GatePlan {
     float score[kMaxSlots];
     bool keep[kMaxSlots], keep_slot[kMaxSlots];
     for (int j = 0; j < k; ++j) order[j] = j;
-    std::stable_sort(order, order + k, [&](int i, int j) { return scores[ids[i]] > scores[ids[j]]; });
+    std::sort(order, order + k, [&](int i, int j) {  // stable_sort would allocate
+      const float a = scores[ids[i]], b = scores[ids[j]];
+      return a > b || (a == b && i < j);
+    });
     for (int j = 0; j < k; ++j) {
       score[j] = scores[ids[order[j]]];
       keep[j] = true;
