@@ -26,7 +26,7 @@ constexpr double kMtpWeight = 0.3;
 class Verifier {
  public:
   Verifier(const fs::path& folder, Device& device, DType storage)
-      : device_(device), storage_(storage), config_(read_model_config(folder)), weights_(Checkpoint::open(folder_weights(folder))),
+      : device_(device), storage_(storage), config_(read_model_config(folder)), weights_(Checkpoint::open(folder)),
         reference_(Checkpoint::open(reference_file(folder))), table_(make_param_table(config_)) {
     if (!reference_.contains("input_ids"))
       fail(ErrorKind::format, (folder / "reference.safetensors").string(), "has no input_ids: not a reference file");
@@ -43,10 +43,6 @@ class Verifier {
   }
 
  private:
-  static fs::path folder_weights(const fs::path& folder) {
-    const fs::path index = folder / "model.safetensors.index.json";
-    return fs::exists(index) ? index : folder / "model.safetensors";
-  }
   static fs::path reference_file(const fs::path& folder) {
     const fs::path file = folder / "reference.safetensors";
     if (!fs::exists(file))
