@@ -20,6 +20,9 @@ namespace {
 
 // How close is close enough, by kind of quantity: torch in f32 is at 1.5e-6 (logits), 3.5e-6 (gradients), 8e-7 (losses)
 // and 7e-6 (gradient norms) from torch in f64 on these models; a latent norm with the wrong epsilon is at 3e-5.
+// A weight after ten Adam steps: where a gradient is near zero, Adam divides rounding by itself. The references' own f32
+// is at 7e-5 from this model in f64.
+constexpr double kTrainedWeights = 2e-4;
 constexpr double kActivations = 1e-5, kGradients = 3e-5, kLosses = 1e-5, kNorms = 5e-5, kWeights = 1e-5, kBias = 1e-6;
 constexpr double kMtpWeight = 0.3;
 
@@ -239,7 +242,7 @@ class Verifier {
     compare(prefix + "losses", losses, floats(prefix + "losses"), kLosses);
     compare(prefix + "grad_norms", norms, floats(prefix + "grad_norms"), kNorms);
     if (reference_.contains(prefix + "lm_head"))
-      compare(prefix + "lm_head", host(params.master(table_.model.head)), floats(prefix + "lm_head"), kGradients);
+      compare(prefix + "lm_head", host(params.master(table_.model.head)), floats(prefix + "lm_head"), kTrainedWeights);
     for (const int layer : config_.moe_layers()) {
       const std::string name = prefix + "bias." + std::to_string(layer);
       if (reference_.contains(name)) compare(name, bias(params, layer), floats(name), kBias, true);

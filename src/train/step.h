@@ -48,6 +48,9 @@ class TrainStep {
   // What the dry run counted: FLOPs and bytes of one micro-batch by op.
   const std::map<std::string, OpRecord>& planned() const { return planned_; }
   std::vector<double> token_losses();  // of the last run, by token
+  // What the last run read and wrote, on the device: losses by token and their factors in the total, auxiliary losses.
+  const TrainBatch& tensors() const { return batch_; }
+  const Pass& pass() const { return pass_; }
 
  private:
   void allocate_inputs(const Batch& shape);
