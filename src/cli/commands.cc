@@ -14,6 +14,7 @@ std::span<const Command> commands() {
        "ballast tokenizer check tokenizer.json vectors.jsonl", cmd_tokenizer_check},
       {"tokenizer encode", "text to ids, or ids to text", "ballast tokenizer encode tokenizer.json -p 'def main():'",
        cmd_tokenizer_encode},
+      {"train", "train a model by a recipe", "ballast train --config configs/nano.toml --out run/nano", cmd_train},
       {"report", "one HTML page about one or more runs", "ballast report run/quickstart", cmd_report},
       {"inspect", "what is in a model folder, a weight file or a shard", "ballast inspect run/quickstart/model", cmd_inspect},
       {"verify", "compare with reference results of torch: logits, gradients, training steps", "ballast verify", cmd_verify},

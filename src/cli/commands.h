@@ -20,6 +20,7 @@ void cmd_corpus(CommandLine& line);
 void cmd_tokenizer_train(CommandLine& line);
 void cmd_tokenizer_check(CommandLine& line);
 void cmd_tokenizer_encode(CommandLine& line);
+void cmd_train(CommandLine& line);
 void cmd_report(CommandLine& line);
 void cmd_inspect(CommandLine& line);
 void cmd_verify(CommandLine& line);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -133,38 +134,32 @@ void CommandLine::collect() {
   CLI::App app;
   app.set_help_flag("-h,--help");
   app.allow_extras();
-  std::vector<CLI::Option*> options;
-  const auto add_option = [&](const std::string& names, auto&& take, bool is_flag, bool list) {
-    const CLI::callback_t callback = [take](const CLI::results_t& words) {
+  const auto add_option = [&](const std::string& names, bool list, const std::function<void(const CLI::results_t&)>& take) {
+    CLI::Option* option = app.add_option(names, CLI::callback_t([take](const CLI::results_t& words) {
       take(words);
       return true;
-    };
-    CLI::Option* option = app.add_option(names, callback);
-    if (is_flag) {
-      option->expected(0);
-    } else if (list) {
+    }));
+    if (list) {
       option->expected(1, CLI::detail::expected_max_vector_size);
     } else {
       option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
   };
   for (Entry& entry : entries_) {
-    const auto take = [&entry](const CLI::results_t& words) {
-      entry.given = words;
-      entry.seen = true;
-    };
     if (entry.is_flag) {
       app.add_flag_function(entry.names, [&entry](int64_t n) { entry.seen = n > 0; });
     } else {
-      add_option(entry.names, take, false, entry.is_list);
+      add_option(entry.names, entry.is_list, [&entry](const CLI::results_t& words) {
+        entry.given = words;
+        entry.seen = true;
+      });
     }
   }
   if (!config_.fields().empty())
-    add_option("--config", [this](const CLI::results_t& words) { config_file_ = words.back(); }, false, false);
+    add_option("--config", false, [this](const CLI::results_t& words) { config_file_ = words.back(); });
   for (const FieldEntry& field : config_.fields()) {
-    add_option(
-        "--" + field.key,
-        [this, key = field.key](const CLI::results_t& words) { overrides_.emplace_back(key, words.back()); }, false, false);
+    add_option("--" + field.key, false,
+               [this, key = field.key](const CLI::results_t& words) { overrides_.emplace_back(key, words.back()); });
   }
   try {
     std::vector<std::string> reversed(arguments_.rbegin(), arguments_.rend());
@@ -229,7 +224,13 @@ void CommandLine::apply(Entry& entry) {
 }
 
 void CommandLine::read_config_file() {
-  read_fields(config_, read_toml(config_file_), config_file_, names_for(config_));
+  Json recipe = read_toml(config_file_);
+  if (const Json* format = recipe.find("format")) {  // the config.toml of a run says so
+    if (!format->is_int() || format->as_int() != 1)
+      fail(ErrorKind::unsupported, config_file_, "format = {}; this program knows format 1", format->dump());
+    std::erase_if(recipe.as_object(), [](const Json::Member& m) { return m.first == "format"; });
+  }
+  read_fields(config_, recipe, config_file_, names_for(config_));
 }
 
 std::vector<std::string> CommandLine::flag_names() const {
@@ -245,7 +246,7 @@ std::vector<std::string> CommandLine::flag_names() const {
 std::string CommandLine::usage() const {
   std::string out = fmt::format("ballast {}", command_.name);
   for (const Entry& entry : entries_)
-    if (entry.positional) out += fmt::format(entry.is_list ? " [{}...]" : " [{}]", entry.argument);
+    if (entry.positional) out += " [" + entry.argument + (entry.is_list ? "...]" : "]");
   out += " [flags]";
   if (!config_.fields().empty()) out += " [--config FILE] [--section.key value]...";
   return out;
