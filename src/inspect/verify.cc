@@ -286,6 +286,21 @@ bool Verification::okay() const {
   return std::all_of(quantities.begin(), quantities.end(), [](const Quantity& q) { return q.ok(); });
 }
 
+Json Verification::to_json() const {
+  Json json = Json::object();
+  json["okay"] = okay();
+  Json& list = json["quantities"] = Json::array();
+  for (const Quantity& q : quantities) {
+    Json one = Json::object();
+    one["name"] = q.name;
+    one["error"] = q.error;
+    one["limit"] = q.limit;
+    one["ok"] = q.ok();
+    list.push_back(std::move(one));
+  }
+  return json;
+}
+
 std::string Verification::worst_by_group() const {
   std::vector<std::pair<std::string, std::vector<const Quantity*>>> groups;
   for (const Quantity& q : quantities) {
