@@ -1,7 +1,15 @@
 # Every third-party library of the build. Missing ones are collected and named together in one line.
 set(BALLAST_MISSING "")
+file(STRINGS ${CMAKE_SOURCE_DIR}/tools/packages.txt BALLAST_PACKAGES REGEX "^[^#]")
+
+function(require_package package)
+  if(NOT package IN_LIST BALLAST_PACKAGES)
+    message(FATAL_ERROR "${package} is not in tools/packages.txt, the list that the setup script installs")
+  endif()
+endfunction()
 
 function(require_header variable header package)
+  require_package(${package})
   find_path(${variable} ${header})
   if(NOT ${variable})
     list(APPEND BALLAST_MISSING ${package})
@@ -10,6 +18,7 @@ function(require_header variable header package)
 endfunction()
 
 function(require_library variable library package)
+  require_package(${package})
   find_library(${variable} ${library})
   if(NOT ${variable})
     list(APPEND BALLAST_MISSING ${package})
@@ -45,7 +54,7 @@ endif()
 if(BALLAST_MISSING)
   list(REMOVE_DUPLICATES BALLAST_MISSING)
   list(JOIN BALLAST_MISSING " " missing)
-  message(FATAL_ERROR "Missing packages. Install them with: apt-get install -y ${missing}")
+  message(FATAL_ERROR "Missing packages:\n  apt-get install -y --no-install-recommends ${missing}\nWithout root: tools/setup --without-root DIR")
 endif()
 
 if(BALLAST_CUDA)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "data/corpus.h"
@@ -13,11 +14,20 @@ namespace ballast {
 
 struct FimOptions {
   double rate = 0.1;  // of the training documents; held-out ones are never rearranged
-  uint64_t seed = 0;
+  int64_t seed = 0;
+
+  template <class V>
+  void visit(V& v) {
+    v("rate", rate, "share of the training documents rearranged to prefix, suffix, middle; held-out ones never are");
+    v("seed", seed, "seed of which ones, and of the cuts");
+  }
 };
 
-// Writes the part `split` of the corpus. Throws Error{usage} where the tokenizer lacks the tokens that the rate needs.
+// Throws Error{usage} for a rate outside [0, 1], or where the tokenizer lacks the tokens that it needs.
+void require_fim_rate(const FimOptions& fim, const TextEncoder& encoder);
+
+// Writes the part `split` of the corpus; on_document(done) is called after each. Throws as require_fim_rate does.
 void build_shard(const std::filesystem::path& path, const Corpus& corpus, Split split, const TextEncoder& encoder,
-                 const FimOptions& fim);
+                 const FimOptions& fim, const std::function<void(int64_t)>& on_document = {});
 
 }  // namespace ballast

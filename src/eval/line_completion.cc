@@ -58,7 +58,8 @@ int64_t characters(std::string_view text) {
 bool is_wanted(const Line& line, std::string_view code) {
   const int64_t length = characters(code);
   if (line.in_string || length < kShortestLine || length > kLongestLine || code.starts_with('#')) return false;
-  const std::string_view opening = code.substr(code.find_first_not_of("rRbBuUfF"));  // a docstring
+  // A docstring, perhaps with a prefix.
+  const std::string_view opening = code.substr(std::min(code.find_first_not_of("rRbBuUfF"), code.size()));
   return !opening.starts_with("\"\"\"") && !opening.starts_with("'''");
 }
 
@@ -238,14 +239,14 @@ LineResult complete_lines(Generator& model, const std::vector<LineTask>& tasks, 
 
 LineResult predict_previous_line(const std::vector<LineTask>& tasks) {
   LineResult result{"previous_line", "the line before, again", {}};
-  for (const LineTask& task : tasks) add_record(result, task, code_lines(task.prompt).back());
+  for (const LineTask& task : tasks) add_record(result, task, code_lines(task.context()).back());
   return result;
 }
 
 LineResult predict_successor(const Documents& train, const std::vector<LineTask>& tasks) {
   LineResult result{"successor", "what most often follows the line before in the training part", {}};
   std::unordered_map<std::string_view, Counts> successors;  // of the lines that are asked for
-  for (const LineTask& task : tasks) successors[code_lines(task.prompt).back()];
+  for (const LineTask& task : tasks) successors[code_lines(task.context()).back()];
   Counts all;
   for (const Document* document : train) {
     const std::vector<std::string_view> lines = code_lines(document->text);
@@ -257,7 +258,7 @@ LineResult predict_successor(const Documents& train, const std::vector<LineTask>
   }
   const std::string_view fallback = most_common(all);
   for (const LineTask& task : tasks) {
-    const Counts& counts = successors[code_lines(task.prompt).back()];
+    const Counts& counts = successors[code_lines(task.context()).back()];
     add_record(result, task, counts.empty() ? fallback : most_common(counts));
   }
   return result;

@@ -20,13 +20,16 @@ namespace {
 
 // How close is close enough, by kind of quantity: torch in f32 is at 1.5e-6 (logits), 3.5e-6 (gradients), 8e-7 (losses)
 // and 7e-6 (gradient norms) from torch in f64 on these models; a latent norm with the wrong epsilon is at 3e-5.
+// A weight after ten Adam steps: where a gradient is near zero, Adam divides rounding by itself. The references' own f32
+// is at 7e-5 from this model in f64.
+constexpr double kTrainedWeights = 2e-4;
 constexpr double kActivations = 1e-5, kGradients = 3e-5, kLosses = 1e-5, kNorms = 5e-5, kWeights = 1e-5, kBias = 1e-6;
 constexpr double kMtpWeight = 0.3;
 
 class Verifier {
  public:
   Verifier(const fs::path& folder, Device& device, DType storage)
-      : device_(device), storage_(storage), config_(read_model_config(folder)), weights_(Checkpoint::open(folder_weights(folder))),
+      : device_(device), storage_(storage), config_(read_model_config(folder)), weights_(Checkpoint::open(folder)),
         reference_(Checkpoint::open(reference_file(folder))), table_(make_param_table(config_)) {
     if (!reference_.contains("input_ids"))
       fail(ErrorKind::format, (folder / "reference.safetensors").string(), "has no input_ids: not a reference file");
@@ -43,10 +46,6 @@ class Verifier {
   }
 
  private:
-  static fs::path folder_weights(const fs::path& folder) {
-    const fs::path index = folder / "model.safetensors.index.json";
-    return fs::exists(index) ? index : folder / "model.safetensors";
-  }
   static fs::path reference_file(const fs::path& folder) {
     const fs::path file = folder / "reference.safetensors";
     if (!fs::exists(file))
@@ -243,7 +242,7 @@ class Verifier {
     compare(prefix + "losses", losses, floats(prefix + "losses"), kLosses);
     compare(prefix + "grad_norms", norms, floats(prefix + "grad_norms"), kNorms);
     if (reference_.contains(prefix + "lm_head"))
-      compare(prefix + "lm_head", host(params.master(table_.model.head)), floats(prefix + "lm_head"), kGradients);
+      compare(prefix + "lm_head", host(params.master(table_.model.head)), floats(prefix + "lm_head"), kTrainedWeights);
     for (const int layer : config_.moe_layers()) {
       const std::string name = prefix + "bias." + std::to_string(layer);
       if (reference_.contains(name)) compare(name, bias(params, layer), floats(name), kBias, true);
@@ -285,6 +284,21 @@ class Verifier {
 
 bool Verification::okay() const {
   return std::all_of(quantities.begin(), quantities.end(), [](const Quantity& q) { return q.ok(); });
+}
+
+Json Verification::to_json() const {
+  Json json = Json::object();
+  json["okay"] = okay();
+  Json& list = json["quantities"] = Json::array();
+  for (const Quantity& q : quantities) {
+    Json one = Json::object();
+    one["name"] = q.name;
+    one["error"] = q.error;
+    one["limit"] = q.limit;
+    one["ok"] = q.ok();
+    list.push_back(std::move(one));
+  }
+  return json;
 }
 
 std::string Verification::worst_by_group() const {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "core/device.h"
 
 namespace ballast {
@@ -20,6 +21,7 @@ struct Quantity {
 struct Verification {
   std::vector<Quantity> quantities;
   bool okay() const;
+  Json to_json() const;                // {okay, quantities: [{name, error, limit, ok}]}
   std::string worst_by_group() const;  // a line per kind of quantity, the worst of its tensors
 };
 

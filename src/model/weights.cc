@@ -7,10 +7,13 @@
 namespace ballast {
 namespace fs = std::filesystem;
 
-ModelConfig read_model_config(const fs::path& folder) {
-  const fs::path file = folder / "config.json";
-  if (!fs::exists(file))
-    fail(ErrorKind::file, folder.string(), "not a model folder: no config.json (a model folder also holds "
+ModelConfig read_model_config(const fs::path& folder_or_file) {
+  std::error_code error;
+  const fs::file_status status = fs::status(folder_or_file, error);
+  if (!fs::exists(status)) fail(ErrorKind::file, folder_or_file.string(), "no such file or folder");
+  const fs::path file = fs::is_directory(status) ? folder_or_file / "config.json" : folder_or_file;
+  if (!fs::exists(file, error))
+    fail(ErrorKind::file, folder_or_file.string(), "not a model folder: no config.json (a model folder also holds "
          "model.safetensors or model.safetensors.index.json, and tokenizer.json)");
   ModelConfig config = parse_hf_config(Json::read(file), file.string());
   validate(config, file.string());

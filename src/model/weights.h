@@ -22,7 +22,8 @@ struct SaveOptions {
 void save_weights(const ParamStore& params, const ModelConfig& config, const std::filesystem::path& folder,
                   const SaveOptions& options);
 
-// A model folder: config.json. Throws Error{file} saying what a model folder must hold.
-ModelConfig read_model_config(const std::filesystem::path& folder);
+// The config.json of a model folder, or a file like it. Validated. Throws Error{file} saying what a model folder must
+// hold.
+ModelConfig read_model_config(const std::filesystem::path& folder_or_file);
 
 }  // namespace ballast

@@ -28,32 +28,66 @@ void Narrow(const float* from, int64_t from_stride, bf16* to, int64_t to_stride,
   ConvertRows(from, from_stride, to, to_stride, rows, width);
 }
 
+// total[i] = sum of the lanes of the i-th vector: a transposing reduction, four at the price of two.
+HWY_INLINE void Sums(VF32 a, VF32 b, VF32 c, VF32 e, float* total) {
+#if HWY_TARGET == HWY_SCALAR
+  const VF32 all[] = {a, b, c, e};
+  for (int i = 0; i < 4; ++i) total[i] = hn::GetLane(all[i]);
+#else
+  const F32 d;
+  const hn::Repartition<uint64_t, F32> pairs;
+  const VF32 ab = hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b));
+  const VF32 ce = hn::Add(hn::InterleaveLower(d, c, e), hn::InterleaveUpper(d, c, e));
+  const auto low = hn::BitCast(pairs, ab), high = hn::BitCast(pairs, ce);
+  const VF32 all = hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, low, high)),
+                           hn::BitCast(d, hn::InterleaveUpper(pairs, low, high)));
+  HWY_ALIGN float blocks[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(all, d, blocks);
+  const hn::FixedTag<float, 4> d4;
+  auto sum = hn::Load(d4, blocks);
+  for (size_t i = 4; i < hn::Lanes(d); i += 4) sum = hn::Add(sum, hn::Load(d4, blocks + i));
+  hn::StoreU(sum, d4, total);
+#endif
+}
+
 // One tile: kRows rows of the weights against kTokens rows of x, which are f32, `padded` elements apart and zero from
-// width to padded. Every (n, t) sum goes over k in the same order whatever the tile.
+// width to padded. Every (n, t) sum goes over k in the same order whatever the tile. Unrolled, or the
+// sums would live in memory.
 template <int kRows, int kTokens, class S, class Y>
 HWY_INLINE void Tile(const float* x, int64_t padded, const S* weight, int64_t width, Y* y, int64_t y_stride,
                      bool accumulate) {
   const F32 d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   VF32 sum[kRows][kTokens];
+#pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
     for (int t = 0; t < kTokens; ++t) sum[r][t] = hn::Zero(d);
   int64_t k = 0;
   for (; k + lanes <= width; k += lanes) {
+#pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
       const VF32 w = LoadFloats(d, weight + r * width + k);
+#pragma GCC unroll 4
       for (int t = 0; t < kTokens; ++t) sum[r][t] = hn::MulAdd(w, hn::Load(d, x + t * padded + k), sum[r][t]);
     }
   }
+#pragma GCC unroll 4
   for (int r = 0; r < kRows && k < width; ++r) {
     const VF32 w = LoadTail(d, weight + r * width + k, static_cast<size_t>(width - k));
+#pragma GCC unroll 4
     for (int t = 0; t < kTokens; ++t) sum[r][t] = hn::MulAdd(w, hn::Load(d, x + t * padded + k), sum[r][t]);
   }
-  for (int r = 0; r < kRows; ++r) {
-    for (int t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 4
+  for (int t = 0; t < kTokens; ++t) {
+    float total[4];
+    const VF32 zero = hn::Zero(d);
+    Sums(sum[0][t], kRows > 1 ? sum[1 % kRows][t] : zero, kRows > 2 ? sum[2 % kRows][t] : zero,
+         kRows > 3 ? sum[3 % kRows][t] : zero, total);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
       Y& out = y[t * y_stride + r];
-      const float total = hn::GetLane(hn::SumOfLanes(d, sum[r][t]));
-      out = Y(accumulate ? static_cast<float>(out) + total : total);
+      out = Y(accumulate ? static_cast<float>(out) + total[r] : total[r]);
     }
   }
 }
@@ -61,7 +95,7 @@ HWY_INLINE void Tile(const float* x, int64_t padded, const S* weight, int64_t wi
 template <int kTokens, class S, class Y>
 void Strip(const float* x, int64_t padded, const S* weight, int64_t width, Y* y, int64_t y_stride, bool accumulate,
            int64_t begin, int64_t end) {
-  constexpr int kRows = kTokens == 4 ? 3 : 4;  // accumulators, weights and x of a tile fit 16 registers
+  constexpr int kRows = kTokens == 4 && HWY_TARGET != HWY_AVX3 ? 3 : 4;  // the sums fit 32 registers there, else 16
   int64_t n = begin;
   for (; n + kRows <= end; n += kRows)
     Tile<kRows, kTokens>(x, padded, weight + n * width, width, y + n, y_stride, accumulate);

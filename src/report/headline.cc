@@ -21,13 +21,11 @@ std::string joined(const std::string& a, const std::string& b) {
 // Bits per byte is a headline only where it beats its rivals.
 std::string bits_tile(const View& view) {
   const auto bpb = number(view.summary, {"heldout", "bpb"});
-  if (!bpb) return {};
+  if (!bpb || !beats_compressors(view.summary).value_or(true)) return {};
   std::string rivals;
   if (const auto v = number(view.summary, {"heldout", "ngram5"})) rivals = "5-gram " + fixed(*v, 2);
   if (const auto v = number(view.summary, {"heldout", "xz_file"}))
     rivals = joined(rivals, "xz per file " + fixed(*v, 2));
-  if (!beats_compressors(view.summary).value_or(true))
-    return tile("at floor", "", "held-out bits per byte", fixed(*bpb, 2) + " · " + rivals);
   return tile(fixed(*bpb, 2), "bits/byte", "held-out, lower is better", rivals);
 }
 

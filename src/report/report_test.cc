@@ -38,8 +38,8 @@ TEST(Report, QuickstartHasEveryPart) {
     EXPECT_TRUE(contains(page, "<section id=\"" + std::string(id) + "\"")) << id;
   for (const char* words :
        {"no interval on this page includes the training seed", "18\u202f350\u202f080", "sha256:5f0c7a1be2d94413",
-        "ceiling 3.0", "floor 0.06", "A/A: off against off", "paired bootstrap over files",
-        "ballast quickstart --seed 1", "json/decoder.py", "max_vio/layer_N", "hardly uses its experts"})
+        "ceiling 3.0", "floor 0.06", ">A/A</text>", "paired bootstrap over files", "ballast quickstart --seed 1",
+        "json/decoder.py", "max_vio/layer_N", "hardly uses its experts"})
     EXPECT_TRUE(contains(page, words)) << words;
   EXPECT_FALSE(contains(page, "class=\"banner\""));
   // 3 arms x 5 layers, each one image, and the scale.
@@ -73,6 +73,20 @@ TEST(Report, SaysFirstThatBalanceWasNotReached) {
   ASSERT_TRUE(contains(page, words));
   EXPECT_LT(page.find(words), page.find("<h1>"));
   EXPECT_EQ(read_file(files.markdown).find(words), 0u);
+}
+
+TEST(Report, WhatDoesNotBeatItsRivalsIsNoHeadline) {
+  const fs::path folder = fresh_folder("floor");
+  write_synthetic_run(folder, {.steps = 60});
+  const std::string tile = "held-out, lower is better";
+  EXPECT_TRUE(contains(read_file(write_report(folder).html), tile));
+  Json summary = Json::read(folder / "summary.json");
+  summary["heldout"]["bpb"] = Json(2.2);  // above the 5-gram, below xz
+  write_file_atomic(folder / "summary.json", summary.dump());
+  const ReportFiles files = write_report(folder);
+  EXPECT_FALSE(contains(read_file(files.html), tile));
+  EXPECT_TRUE(contains(read_file(files.html), "<b>At floor:</b>"));
+  EXPECT_TRUE(contains(read_file(files.markdown), "2.2000 (at floor)"));
 }
 
 TEST(Report, GrowsWithTheRun) {

@@ -63,17 +63,26 @@ const Json::Array& rows_of(const View& view) {
   return rows && rows->is_array() ? rows->as_array() : kNone;
 }
 
-// Where most points lie near zero and a few far off, a linear axis would show the few only.
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+// Where most points lie near zero and a few far off, a linear axis would show the few only. The axis stays linear as
+// far as the noise reaches: a logarithm would spread out what is not resolved.
 void choose_scale(Scatter& plot) {
-  std::vector<double> sizes;
-  for (const ScatterGroup& group : plot.groups)
-    for (const ScatterPoint& point : group.points)
+  std::vector<double> sizes, noise;
+  for (const ScatterGroup& group : plot.groups) {
+    for (const ScatterPoint& point : group.points) {
       if (point.y != 0) sizes.push_back(std::abs(point.y));
-  if (sizes.size() < 4) return;
-  std::sort(sizes.begin(), sizes.end());
-  if (sizes.back() < 10 * sizes[sizes.size() / 2]) return;
+      if (point.y_lo && point.y_hi) noise.push_back((*point.y_hi - *point.y_lo) / 2);
+    }
+  }
+  if (sizes.size() < 4 || *std::max_element(sizes.begin(), sizes.end()) < 10 * median(sizes)) return;
+  double linear = std::max(median(noise), 0.1 * median(sizes));
+  if (plot.box) linear = std::max(linear, (plot.box->y_hi - plot.box->y_lo) / 2);
   plot.y.scale = Scale::symlog;
-  plot.y.linear_below = std::pow(10.0, std::floor(std::log10(sizes[sizes.size() / 4])));
+  plot.y.linear_below = std::pow(10.0, std::round(std::log10(linear)));
 }
 
 Scatter skip_scatter(const View& view) {
@@ -84,8 +93,7 @@ Scatter skip_scatter(const View& view) {
     if (policy == "off") {
       const auto at = [&](std::string_view key, double otherwise) { return number(row, {key}).value_or(otherwise); };
       const double x = speedup.value_or(1), y = dnll.value_or(0);
-      plot.box = ScatterBox{at("speedup_lo", x), at("speedup_hi", x), at("dnll_lo", y), at("dnll_hi", y),
-                            "A/A: off against off"};
+      plot.box = ScatterBox{at("speedup_lo", x), at("speedup_hi", x), at("dnll_lo", y), at("dnll_hi", y), "A/A"};
       continue;
     }
     if (!speedup || !dnll) continue;

@@ -84,8 +84,9 @@ details{margin:12px 0}summary{cursor:pointer;color:var(--c0);font-size:15px}deta
 .scale .ends{display:flex;justify-content:space-between;font-size:12px;font-variant-numeric:tabular-nums;margin-top:2px;position:relative;height:16px}
 .scale .ends span{position:absolute;transform:translateX(-50%)}.scale .ends span:first-child{transform:none}.scale .ends span:last-child{transform:translateX(-100%)}
 footer{margin-top:56px;padding-top:16px;border-top:1px solid var(--rule);font-size:13.5px;color:var(--muted)}
-@media(max-width:899px){.wide{display:none}.phone{display:block}.pair,.completion{grid-template-columns:1fr}
+@media(max-width:899px){.wide{display:none}.phone{display:block}.completion{grid-template-columns:1fr}
 .facts,.tiles{grid-template-columns:1fr 1fr}.definitions>div{grid-template-columns:1fr}}
+@media(max-width:699px){.pair{grid-template-columns:1fr}}
 @media(max-width:560px){main{padding:24px 16px 40px}h1{font-size:27px}.lead{font-size:16px}h2{font-size:20px;margin-top:44px}
 .facts{gap:12px 18px}.facts .w2{grid-column:1/-1}.tile{padding:12px}.tile b{font-size:23px}.tiles{gap:10px}
 .heat{column-gap:7px}.heat img{height:46px}.heat{font-size:11px}.heat .arm{font-size:10px}th.n{min-width:84px}th,td{padding-right:14px}th:first-child,td:first-child{white-space:normal;max-width:124px}

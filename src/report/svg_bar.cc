@@ -35,7 +35,7 @@ std::string draw(const BarChart& chart, double width) {
   const double height = top + kRow * chart.bars.size() + 46;
   const Frame frame{left, top, width - longest_text(chart) - 14, height - 44};
   const AxisMap x(chart.value.scale, 0, hi, frame.left, frame.right, chart.value.linear_below);
-  const int target = std::clamp(static_cast<int>((frame.right - frame.left) / 70), 2, 8);
+  const int target = std::clamp(static_cast<int>((frame.right - frame.left) / 55), 2, 8);
 
   Pen pen(width, height, chart.value.label);
   pen.x_axis(frame, x, make_ticks(chart.value.scale, 0, hi, target, chart.value.linear_below), chart.value.label, true);

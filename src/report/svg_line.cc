@@ -98,7 +98,7 @@ std::string draw(const LinePlot& plot, double width) {
   const Ticks y_ticks = make_ticks(plot.y.scale, ys.lo, ys.hi, y_target, plot.y.linear_below);
   const Ticks x_ticks = make_ticks(plot.x.scale, xs.lo, xs.hi, x_target, plot.x.linear_below);
   double left = 20;
-  for (const std::string& text : y_ticks.text) left = std::max(left, text_width(text, 12) + 12);
+  for (const std::string& text : y_ticks.text) left = std::max(left, text_width(text, 12) + 14);
 
   double right = 12;  // references are named in the margin, where no curve runs through their names
   for (const Reference& reference : plot.references) right = std::max(right, text_width(reference.label, 12) + 8);

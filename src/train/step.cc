@@ -64,6 +64,10 @@ double TrainStep::scalar_at(const Tensor& t, int64_t i) {
 
 void TrainStep::begin() {
   if (model_.params().training()) model_.params().begin_gradients();
+  begin_forward_only();
+}
+
+void TrainStep::begin_forward_only() {
   for (const Tensor& t : {load_, nonfinite_, pass_.aux_running}) ctx_.device.zero(t.data, static_cast<size_t>(t.bytes()));
 }
 
@@ -100,9 +104,10 @@ LossSums TrainStep::run(const Batch& batch, int64_t targets, int64_t mtp_targets
   std::vector<int32_t> correct(static_cast<size_t>(t));
   ctx_.device.download(correct.data(), batch_.correct.data, correct.size() * sizeof(int32_t));
   const auto add = [&](const Tensor& loss, const std::vector<int32_t>& target, double& sum, int64_t& n) {
+    const auto values = floats_of(loss);
     for (int64_t i = 0; i < t; ++i) {
       if (target[i] < 0) continue;
-      sum += scalar_at(loss, i);
+      sum += values[i];
       ++n;
     }
   };
@@ -113,11 +118,23 @@ LossSums TrainStep::run(const Batch& batch, int64_t targets, int64_t mtp_targets
   return sums;
 }
 
-std::vector<float> TrainStep::token_losses() {
-  std::vector<float> losses(static_cast<size_t>(batch_.loss[0]));
-  for (size_t i = 0; i < losses.size(); ++i) losses[i] = static_cast<float>(scalar_at(batch_.loss, static_cast<int64_t>(i)));
-  return losses;
+std::vector<double> TrainStep::floats_of(const Tensor& t) {
+  const auto read = [&]<class T>() {
+    std::vector<T> host(static_cast<size_t>(t.size()));
+    ctx_.device.download(host.data(), t.data, host.size() * sizeof(T));
+    std::vector<double> values(host.size());
+    for (size_t i = 0; i < host.size(); ++i) {
+      if constexpr (std::is_same_v<T, std::complex<double>>) values[i] = host[i].real();
+      else values[i] = host[i];
+    }
+    return values;
+  };
+  if (t.dtype == DType::f64) return read.operator()<double>();
+  if (t.dtype == DType::c128) return read.operator()<std::complex<double>>();
+  return read.operator()<float>();
 }
+
+std::vector<double> TrainStep::token_losses() { return floats_of(batch_.loss); }
 
 std::vector<std::vector<int64_t>> TrainStep::loads() {
   const int64_t layers = model_.moe_layers(), experts = model_.config().n_routed_experts;

@@ -30,6 +30,7 @@ class TrainStep {
 
   // Clears gradients (lazily), counts and auxiliary sums.
   void begin();
+  void begin_forward_only();  // the same, leaving the gradients of a step in progress alone
   // Forward, and backward if asked for, of one of `micro_batches` micro-batches of the step whose targets number
   // `targets` and `mtp_targets` in all. Counts loads when `count`.
   LossSums run(const Batch& batch, int64_t targets, int64_t mtp_targets, int64_t micro_batches, bool count,
@@ -46,12 +47,16 @@ class TrainStep {
   Context& context() { return ctx_; }
   // What the dry run counted: FLOPs and bytes of one micro-batch by op.
   const std::map<std::string, OpRecord>& planned() const { return planned_; }
-  std::vector<float> token_losses();  // of the last run, by token
+  std::vector<double> token_losses();  // of the last run, by token
+  // What the last run read and wrote, on the device: losses by token and their factors in the total, auxiliary losses.
+  const TrainBatch& tensors() const { return batch_; }
+  const Pass& pass() const { return pass_; }
 
  private:
   void allocate_inputs(const Batch& shape);
   void upload(const Batch& batch, int64_t targets, int64_t mtp_targets, int64_t micro_batches);
   void set_scalar(const Tensor& t, double value);
+  std::vector<double> floats_of(const Tensor& t);
   double scalar_at(const Tensor& t, int64_t i);
 
   Model& model_;

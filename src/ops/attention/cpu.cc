@@ -14,8 +14,8 @@
 namespace ballast::ops::cpu {
 namespace {
 
-constexpr int64_t kGrain = 32;         // block edges are multiples of it
-constexpr int64_t kBlock = 128;        // queries
+constexpr int64_t kGrain = 32;   // block edges are multiples of it
+constexpr int64_t kBlock = 128;  // queries; 64 spares masked products, yet costs more: each product rearranges K anew
 
 int64_t padded(int64_t n) { return (n + kGrain - 1) / kGrain * kGrain; }
 

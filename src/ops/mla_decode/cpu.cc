@@ -20,7 +20,9 @@ HWY_INLINE void AddRow(const S* row, const float* factor, float* const* to, int6
   const F32 d;
   ForEachVector(d, static_cast<size_t>(n), [&](auto load, auto store) HWY_ATTR {
     const VF32 v = load(row);
-    for (int h = 0; h < kHeads; ++h) store(hn::MulAdd(hn::Set(d, factor[h]), v, load(static_cast<const float*>(to[h]))), to[h]);
+#pragma GCC unroll 2
+    for (int h = 0; h < kHeads; ++h)
+      store(hn::MulAdd(hn::Set(d, factor[h]), v, load(static_cast<const float*>(to[h]))), to[h]);
   });
 }
 
@@ -31,6 +33,7 @@ HWY_INLINE void Dots(const S* row, const Q* const* q, int64_t n, float* out) {
   for (int h = 0; h < kHeads; ++h) sum[h] = hn::Zero(d);
   ForEachVector(d, static_cast<size_t>(n), [&](auto load, auto) HWY_ATTR {
     const VF32 v = load(row);
+#pragma GCC unroll 2
     for (int h = 0; h < kHeads; ++h) sum[h] = hn::MulAdd(v, load(q[h]), sum[h]);
   });
   for (int h = 0; h < kHeads; ++h) out[h] = hn::GetLane(hn::SumOfLanes(d, sum[h]));
@@ -44,7 +47,9 @@ HWY_INLINE void Softmax(float* score, int64_t n, float highest) {
   ForEachVector(d, static_cast<size_t>(n), [&](auto load, auto store) HWY_ATTR {
     store(hn::Exp(d, hn::Sub(load(static_cast<const float*>(score)), shift)), score);
   });
-  ForEachVector(d, static_cast<size_t>(n), [&](auto load, auto) HWY_ATTR { sum = hn::Add(sum, load(static_cast<const float*>(score))); });
+  ForEachVector(d, static_cast<size_t>(n), [&](auto load, auto) HWY_ATTR {
+    sum = hn::Add(sum, load(static_cast<const float*>(score)));
+  });
   const VF32 scale = hn::Set(d, 1.0f / hn::GetLane(hn::SumOfLanes(d, sum)));
   ForEachVector(d, static_cast<size_t>(n), [&](auto load, auto store) HWY_ATTR {
     store(hn::Mul(load(static_cast<const float*>(score)), scale), score);

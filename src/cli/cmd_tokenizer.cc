@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/commands.h"
+#include "data/prepare.h"
+#include "tokenizer/check.h"
+
+namespace ballast::cli {
+
+void cmd_tokenizer_train(CommandLine& line) {
+  TokenizerRecipe config;
+  std::string out = "tokenizer.json";
+  int threads = 0;
+  line.config(config);
+  line.shortcut("--source", "corpus.source", "DIR...");
+  line.shortcut("--jsonl", "corpus.jsonl", "FILE");
+  line.shortcut("--field", "corpus.field", "KEY");
+  line.shortcut("--vocab-size", "tokenizer.vocab_size", "N");
+  line.out(out, "FILE", "where it goes (default tokenizer.json); tokenizer_config.json is written beside it");
+  line.threads(threads);
+  line.unused_seed();
+  if (!line.parse()) return;
+
+  const Tokenizer tokenizer = train_tokenizer(collect_corpus(config.corpus), config.tokenizer.vocab_size);
+  tokenizer.save(out);
+  print(fmt::format("{}: {} tokens\n", out, tokenizer.vocab_size()));
+}
+
+void cmd_tokenizer_check(CommandLine& line) {
+  std::string file, vectors;
+  int threads = 0;
+  std::string out;
+  line.positional("TOKENIZER.JSON", file, "the tokenizer");
+  line.positional("VECTORS", vectors,
+                  "texts with their ids: a .jsonl file of {\"text\", \"ids\"}, or llama.cpp's .inp beside its .out");
+  line.out(out, "FILE", "write the result there instead of printing it");
+  line.threads(threads);
+  line.unused_seed();
+  if (!line.parse()) return;
+  line.require(!file.empty() && !vectors.empty(), "a tokenizer.json and a file of vectors");
+
+  const TokenizerCheck check = check_tokenizer(Tokenizer::load(file), vectors);
+  std::string text;
+  for (const TokenizerCheck::Difference& d : check.differences) {
+    text += fmt::format("text {}: {}\n  expected {}\n  found    {}{}\n", d.index, Json(d.text).dump(),
+                        fmt::join(d.expected, " "), fmt::join(d.found, " "), d.decodes ? "" : "\n  does not decode back");
+  }
+  text += fmt::format("{} of {} texts equal\n{}", check.equal, check.texts, check.okay() ? "okay\n" : "");
+  emit(text, out);
+  if (!check.okay()) throw Negative{};
+}
+
+void cmd_tokenizer_encode(CommandLine& line) {
+  std::string file, prompt, text_file, out;
+  bool control = false, pieces = false;
+  std::vector<int> ids;
+  int threads = 0;
+  line.positional("TOKENIZER.JSON", file, "the tokenizer");
+  line.option("-p,--prompt", prompt, "TEXT", "the text");
+  line.option("-f,--file", text_file, "FILE", "or a file with it");
+  line.option("--decode", ids, "IDS", "the other way: ids with commas between them, to text");
+  line.flag("--control", control, "control strings in the text become their tokens");
+  line.flag("--pieces", pieces, "a line per token: id and text");
+  line.out(out, "FILE", "write the result there instead of printing it");
+  line.threads(threads);
+  line.unused_seed();
+  if (!line.parse()) return;
+  line.require(!file.empty(), "a tokenizer.json");
+  line.require(!prompt.empty() || !text_file.empty() || !ids.empty(), "a text: -p TEXT, -f FILE or --decode IDS");
+
+  const Tokenizer tokenizer = Tokenizer::load(file);
+  if (!ids.empty()) return emit(tokenizer.decode(ids) + "\n", out);
+  const std::string text = text_file.empty() ? prompt : read_file(text_file);
+  const std::vector<int32_t> encoded = control ? tokenizer.encode_with_control(text) : tokenizer.encode(text);
+  if (!pieces) return emit(fmt::format("{}\n", fmt::join(encoded, " ")), out);
+  std::string lines;
+  for (const int32_t id : encoded) lines += fmt::format("{:>7}  {}\n", id, Json(tokenizer.token_bytes(id)).dump());
+  emit(lines, out);
+}
+
+}  // namespace ballast::cli

@@ -1,0 +1,35 @@
+#include "cli/commands.h"
+
+#include "base/file.h"
+
+namespace ballast::cli {
+
+std::span<const Command> commands() {
+  static constexpr Command kCommands[] = {
+      {"corpus", "source files to token shards: collect, filter, split, tokenize", "ballast corpus --source ~/src --out data",
+       cmd_corpus},
+      {"tokenizer train", "learn a byte-level BPE tokenizer from source files",
+       "ballast tokenizer train --vocab-size 8192 --out tokenizer.json", cmd_tokenizer_train},
+      {"tokenizer check", "compare a tokenizer with ids that another implementation gave",
+       "ballast tokenizer check tokenizer.json vectors.jsonl", cmd_tokenizer_check},
+      {"tokenizer encode", "text to ids, or ids to text", "ballast tokenizer encode tokenizer.json -p 'def main():'",
+       cmd_tokenizer_encode},
+      {"train", "train a model by a recipe", "ballast train --config configs/nano.toml --out run/nano", cmd_train},
+      {"report", "one HTML page about one or more runs", "ballast report run/quickstart", cmd_report},
+      {"inspect", "what is in a model folder, a weight file or a shard", "ballast inspect run/quickstart/model", cmd_inspect},
+      {"verify", "compare with reference results of torch: logits, gradients, training steps", "ballast verify", cmd_verify},
+      {"roofline", "what skipping experts can gain at most, from a config.json alone",
+       "ballast roofline configs/deepseek-v3.json", cmd_roofline},
+  };
+  return kCommands;
+}
+
+void emit(const std::string& text, const std::string& file) {
+  if (file.empty()) {
+    print(text);
+  } else {
+    write_file_atomic(file, text);
+  }
+}
+
+}  // namespace ballast::cli

@@ -1,0 +1,75 @@
+#include "data/prepare.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "tokenizer/trainer.h"
+
+namespace ballast {
+namespace {
+namespace fs = std::filesystem;
+
+void stop_if_interrupted(const char* stage) {
+  if (interrupted()) fail(ErrorKind::interrupted, stage, "interrupted; nothing of it was written");
+}
+
+Json write_shard(const fs::path& path, const Corpus& corpus, Split split, const TextEncoder& encoder, const FimOptions& fim) {
+  const auto documents = static_cast<int64_t>(corpus.part(split).size());
+  Progress progress(fmt::format("shard {}", split_name(split)), documents, "documents");
+  build_shard(path, corpus, split, encoder, fim, [&](int64_t done) {
+    stop_if_interrupted("shard");
+    progress.update(done);
+  });
+  progress.finish();
+  const ShardReader shard(path);
+  Json out = Json::object();
+  out["documents"] = shard.documents();
+  out["tokens"] = shard.tokens();
+  out["bytes_per_token"] = static_cast<double>(shard.text_bytes()) / static_cast<double>(shard.tokens());
+  return out;
+}
+
+}  // namespace
+
+Tokenizer train_tokenizer(const Corpus& corpus, int vocab_size) {
+  Progress progress("tokenizer", vocab_size, "tokens");
+  TrainerOptions options;
+  options.progress = [&](int64_t done, int64_t total) {
+    stop_if_interrupted("tokenizer");
+    progress.update(done + vocab_size - total);
+  };
+  BpeTrainer trainer(options);
+  for (const Document* d : corpus.part(Split::train)) trainer.add(d->text);
+  Tokenizer tokenizer = trainer.train(vocab_size);
+  progress.finish();
+  if (tokenizer.vocab_size() < vocab_size)
+    log_warning("the corpus has no more pairs to merge: {} tokens instead of {}", tokenizer.vocab_size(), vocab_size);
+  return tokenizer;
+}
+
+PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder) {
+  log_info("collecting documents");
+  const Corpus corpus = collect_corpus(recipe.corpus);
+  log_info("{}: {} of {} files kept", corpus.origin, corpus.documents.size(), corpus.manifest.size());
+  const Tokenizer tokenizer = recipe.tokenizer.file.empty() ? train_tokenizer(corpus, recipe.tokenizer.vocab_size)
+                                                            : Tokenizer::load(recipe.tokenizer.file);
+  TextEncoder encoder = text_encoder(tokenizer, "");
+  require_fim_rate(recipe.fim, encoder);
+
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail(ErrorKind::file, folder.string(), "cannot make the folder: {}", error.message());
+  PreparedCorpus made{folder / "manifest.jsonl", folder / "tokenizer.json", folder / "train.shard",
+                      folder / "held_out.shard", corpus.report()};
+  tokenizer.save(made.tokenizer);
+  encoder.hash = sha256_hex(read_file(made.tokenizer));
+  corpus.write_manifest(made.manifest);
+  made.report["train_shard"] = write_shard(made.train_shard, corpus, Split::train, encoder, recipe.fim);
+  made.report["held_out_shard"] = write_shard(made.held_out_shard, corpus, Split::held_out, encoder, recipe.fim);
+  return made;
+}
+
+}  // namespace ballast

@@ -1,0 +1,69 @@
+// From sources to what training reads: a tokenizer, a manifest and two shards in one folder.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "data/build_shard.h"
+#include "data/corpus.h"
+#include "tokenizer/tokenizer.h"
+
+namespace ballast {
+
+struct TokenizerTraining {
+  int vocab_size = 8192;
+
+  template <class V>
+  void visit(V& v) {
+    v("vocab_size", vocab_size, "tokens, control tokens included; at least 256 bytes and those");
+  }
+};
+
+struct TokenizerRecipe {
+  CorpusOptions corpus;
+  TokenizerTraining tokenizer;
+
+  template <class V>
+  void visit(V& v) {
+    v.section("corpus", corpus, "where the documents come from; the tokenizer sees the training part");
+    v.section("tokenizer", tokenizer, "byte-level BPE");
+  }
+};
+
+struct TokenizerChoice : TokenizerTraining {
+  std::string file;
+
+  template <class V>
+  void visit(V& v) {
+    v("file", file, "tokenizer.json to use; empty: one is trained on the training part");
+    TokenizerTraining::visit(v);
+  }
+};
+
+struct CorpusRecipe {
+  CorpusOptions corpus;
+  TokenizerChoice tokenizer;
+  FimOptions fim;
+
+  template <class V>
+  void visit(V& v) {
+    v.section("corpus", corpus, "where the documents come from");
+    v.section("tokenizer", tokenizer, "what they are cut into");
+    v.section("fim", fim, "filling in the middle");
+  }
+};
+
+// Trains on the training part. Shows progress. Throws Error{usage} where the vocabulary is too small.
+Tokenizer train_tokenizer(const Corpus& corpus, int vocab_size);
+
+struct PreparedCorpus {
+  std::filesystem::path manifest, tokenizer, train_shard, held_out_shard;
+  Json report;  // Corpus::report(), and tokens and documents of each shard
+};
+
+// Writes manifest.jsonl, tokenizer.json (with tokenizer_config.json), train.shard and held_out.shard to `folder`, each
+// as a whole or not at all; the folder is made only when the corpus and the tokenizer are known to be good. Shows
+// progress. Throws what collect_corpus, the tokenizer and build_shard throw.
+PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const std::filesystem::path& folder);
+
+}  // namespace ballast

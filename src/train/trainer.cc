@@ -1,0 +1,402 @@
+#include "train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <deque>
+
+#include "base/config.h"
+#include "base/file.h"
+#include "base/human.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/toml.h"
+#include "core/cpu_features.h"
+#include "model/weights.h"
+#include "train/ceiling.h"
+#include "train/checkpoint.h"
+#include "train/run_folder.h"
+
+namespace ballast {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr size_t kWindow = 20;  // steps in a running mean of MaxVio
+
+double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+Json environment(DType dtype, int threads) {
+  Json e = Json::object();
+  e["dtype"] = name_of(dtype);
+  e["isa"] = cpu_isa();
+  e["cpu"] = cpu_model();
+  e["threads"] = threads;
+  return e;
+}
+
+class Trainer {
+ public:
+  Trainer(const TrainOptions& options, const TrainHooks& hooks)
+      : options_(options), config_(options.config), hooks_(hooks), device_(Device::make(DeviceKind::cpu, options.threads)),
+        resume_from_(find_checkpoint()), dtype_(choose_dtype()), data_(config_),
+        params_(*device_, make_param_table(config_.model), {.storage = dtype_, .training = true}),
+        model_(config_.model, params_), step_(model_, data_.shape(), step_options()), optimizer_(params_, config_.optimizer),
+        validation_(model_, config_) {}
+
+  TrainSummary run() {
+    start();
+    const int64_t last = config_.schedule.run_steps();
+    Progress progress("train", last, "steps");
+    progress.update(next_);
+    const int64_t first = next_;
+    while (next_ < last && !interrupted()) {
+      one_step();
+      progress.update(next_, note_);
+      const bool end = next_ == last;
+      if (due(config_.train.eval_every) || end) validate_now();
+      if (due(config_.train.sample_every) && hooks_.sample) hooks_.sample(model_, next_);
+      if (due(config_.train.checkpoint_every) || end) save();
+    }
+    progress.finish();
+    if (interrupted() && next_ < last && saved_ != next_) save();
+    return summary(next_ - first, next_ < last);
+  }
+
+ private:
+  // --- start -----------------------------------------------------------------------------------------------------------
+  std::optional<fs::path> find_checkpoint() const {
+    if (!options_.resume) return {};
+    return latest_checkpoint(options_.run / "checkpoints");
+  }
+
+  // A resumed run keeps the type it was trained in.
+  DType choose_dtype() {
+    if (resume_from_) {
+      state_ = read_checkpoint_state(*resume_from_);
+      return compute_dtype(state_.at("environment").at("dtype").as_string());
+    }
+    return compute_dtype(config_.train.dtype);
+  }
+
+  StepOptions step_options() const {
+    return {.mtp_loss_weight = config_.train.mtp_loss_weight, .aux_seq = config_.aux.seq, .aux_global = config_.aux.global};
+  }
+
+  void start() {
+    const auto moe_layers = static_cast<int64_t>(config_.model.moe_layers().size());
+    std::optional<RunPosition> position;
+    if (resume_from_) {
+      load_checkpoint(*resume_from_, params_);
+      restore(position);
+    } else if (options_.init_from) {
+      load_weights(params_, Checkpoint::open(*options_.init_from));
+    } else {
+      params_.initialize(static_cast<uint64_t>(config_.train.seed), config_.model.initializer_range);
+    }
+    folder_ = std::make_unique<RunFolder>(options_.run, moe_layers, config_.model.n_routed_experts, position);
+    if (!resume_from_) {
+      Json recipe = config_to_json(config_);
+      write_file_atomic(folder_->path() / "config.toml", "format = 1\n\n" + write_toml(recipe));
+      validate_now();
+    }
+  }
+
+  void restore(std::optional<RunPosition>& position) {
+    const std::string where = (*resume_from_ / "trainer/state.json").string();
+    next_ = state_.at("step", where).as_int(where);
+    tokens_ = state_.at("tokens", where).as_int(where);
+    bad_steps_ = state_.at("bad_steps", where).as_int(where);
+    skipped_ = state_.at("skipped", where).as_int(where);
+    optimizer_.set_updates(state_.at("updates", where).as_int(where));
+    data_.source().load(state_.at("data", where));
+    position = RunPosition{static_cast<uint64_t>(state_.at("metrics_bytes", where).as_int(where)),
+                           static_cast<uint64_t>(state_.at("events_bytes", where).as_int(where)),
+                           state_.at("loads_rows", where).as_int(where)};
+    std::vector<int64_t> idle;
+    for (const Json& n : state_.at("idle", where).as_array(where)) idle.push_back(n.as_int(where));
+    dead_.restore(std::move(idle));
+    for (const Json& row : state_.at("max_vio", where).as_array(where)) {
+      std::vector<double> values;
+      for (const Json& v : row.as_array(where)) values.push_back(v.as_double(where));
+      recent_.push_back(std::move(values));
+    }
+    summary_.val_loss_first = state_.at("val_loss_first", where).as_double(where);
+    best_ = state_.at("val_loss_best", where).as_double(where);
+    balanced_ = state_.at("balanced", where).as_bool(where);
+    const Json then = state_.at("environment", where), here = environment(dtype_, device_->pool().size());
+    if (then.dump() != here.dump())
+      log_warning("continuing, not bit-equal: the run was on {}, this is {}", then.dump(), here.dump());
+  }
+
+  bool due(int64_t every) const { return every > 0 && next_ % every == 0; }
+
+  // --- one step --------------------------------------------------------------------------------------------------------
+  void one_step() {
+    const double begun = steady_seconds();
+    std::vector<Batch> batches;
+    int64_t targets = 0, mtp_targets = 0;
+    for (int64_t i = 0; i < config_.train.micro_batches; ++i) {
+      batches.push_back(data_.source().next());
+      targets += batches.back().n_valid;
+      mtp_targets += batches.back().n_valid_mtp;
+    }
+    step_.begin();
+    LossSums sums;
+    std::pair<double, double> aux{0, 0};
+    for (const Batch& b : batches) {
+      const LossSums s = step_.run(b, targets, mtp_targets, config_.train.micro_batches, true);
+      sums.loss += s.loss;
+      sums.mtp_loss += s.mtp_loss;
+      sums.targets += s.targets;
+      sums.mtp_targets += s.mtp_targets;
+      const auto a = step_.aux_losses();
+      aux.first += a.first / static_cast<double>(config_.train.micro_batches);
+      aux.second += a.second / static_cast<double>(config_.train.micro_batches);
+      tokens_ += b.tokens();
+    }
+    const double rate = config_.optimizer.learning_rate * config_.schedule.factor(next_);
+    const Optimizer::Outcome outcome = optimizer_.step(rate, step_.nonfinite());
+    const Loads loads = step_.loads();
+    const double bias_rate = config_.balance.rate(next_, config_.schedule.steps);
+    if (!outcome.skipped) balance(loads, bias_rate);
+    guard(outcome);
+    const double seconds = steady_seconds() - begun;
+    step_seconds_ += seconds;
+    record(sums, aux, outcome, rate, bias_rate, loads, seconds);
+    ++next_;
+  }
+
+  // A skipped step leaves the bias alone, too: its counts are discarded.
+  void balance(const Loads& loads, double rate) {
+    const auto layers = config_.model.moe_layers();
+    const int64_t experts = config_.model.n_routed_experts;
+    std::vector<double> wide(static_cast<size_t>(experts));
+    for (size_t l = 0; l < layers.size(); ++l) {
+      const ParamId id = bias_of(layers[l]);
+      if (id == kNoParam) continue;
+      params_.read(id, 0, wide.data(), experts);
+      std::vector<float> bias(wide.begin(), wide.end());
+      update_bias(config_.balance, rate, loads[l], bias);
+      wide.assign(bias.begin(), bias.end());
+      params_.write(id, 0, wide.data(), experts);
+    }
+  }
+
+  ParamId bias_of(int layer) const {
+    const ModelParams& m = params_.table().model;
+    const int main = config_.model.num_hidden_layers;
+    return layer < main ? m.blocks[layer].moe.bias : m.mtp[layer - main].block.moe.bias;
+  }
+
+  void guard(const Optimizer::Outcome& outcome) {
+    bad_steps_ = outcome.skipped ? bad_steps_ + 1 : 0;
+    skipped_ += outcome.skipped;
+    if (outcome.skipped)
+      log_warning("step {}: gradient norm {} or a router logit is not finite; the step was skipped", next_ + 1, outcome.grad_norm);
+    if (bad_steps_ >= config_.train.max_bad_steps)
+      fail(ErrorKind::device, folder_->path().string(),
+           "{} steps in a row were not finite: stopped. Lower optimizer.learning_rate, or resume from an earlier checkpoint",
+           bad_steps_);
+  }
+
+  void record(const LossSums& sums, std::pair<double, double> aux, const Optimizer::Outcome& outcome, double rate,
+              double bias_rate, const Loads& loads, double seconds) {
+    dead_.observe(loads);
+    const LoadStatistics s = load_statistics(loads);
+    recent_.push_back(s.max_vio);
+    if (recent_.size() > kWindow) recent_.pop_front();
+    summary_.train_loss_last = sums.mean();
+    const double per_second = static_cast<double>(config_.data.batch_size * config_.data.seq_len * config_.train.micro_batches) / seconds;
+    Json m = Json::object();
+    m["step"] = next_ + 1;
+    m["tokens"] = tokens_;
+    m["train/loss"] = sums.mean();
+    if (config_.model.num_nextn_predict_layers > 0) m["train/mtp_loss"] = sums.mtp_mean();
+    if (config_.aux.seq > 0) m["train/aux_seq"] = aux.first;
+    if (config_.aux.global > 0) m["train/aux_global"] = aux.second;
+    m["lr"] = rate;
+    m["bias_rate"] = bias_rate;
+    m["grad_norm"] = outcome.grad_norm;
+    m["skipped"] = outcome.skipped ? 1 : 0;
+    m["max_vio/mean"] = s.mean;
+    m["max_vio/worst"] = s.worst;
+    const auto layers = config_.model.moe_layers();
+    for (size_t l = 0; l < layers.size(); ++l) m["max_vio/layer_" + std::to_string(layers[l])] = s.max_vio[l];
+    m["dead"] = dead_.count();
+    m["starved_share"] = s.starved_share;
+    m["effective_experts"] = s.effective_experts;
+    m["tok_per_s"] = per_second;
+    m["time"] = now();
+    folder_->record(next_ + 1, m);
+    folder_->record_loads(loads);
+    if (next_ + 1 == config_.schedule.run_steps() / 2) balanced_ = worst_recent() < 0.5;
+    note_ = fmt::format("loss {:.3f}  MaxVio {:.2f}  {} tok/s", sums.mean(), s.worst, format_si(per_second));
+    if (hooks_.step) hooks_.step(next_ + 1, m);
+  }
+
+  // The worst layer's mean MaxVio over the last steps.
+  double worst_recent() const {
+    double worst = 0;
+    for (size_t l = 0; !recent_.empty() && l < recent_.front().size(); ++l) {
+      double sum = 0;
+      for (const auto& row : recent_) sum += row[l];
+      worst = std::max(worst, sum / static_cast<double>(recent_.size()));
+    }
+    return worst;
+  }
+  double mean_recent() const {
+    double sum = 0, n = 0;
+    for (const auto& row : recent_)
+      for (const double v : row) {
+        sum += v;
+        ++n;
+      }
+    return n > 0 ? sum / n : 0;
+  }
+
+  // --- validation and checkpoints --------------------------------------------------------------------------------------
+  void validate_now() {
+    const ValidationResult r = validation_.run();
+    Json m = Json::object();
+    m["step"] = next_;
+    m["tokens"] = tokens_;
+    m["val/loss"] = r.loss;
+    if (r.bpb > 0) m["val/bpb"] = r.bpb;
+    m["val/accuracy"] = r.accuracy;
+    m["time"] = now();
+    folder_->record(next_, m);
+    if (next_ == 0) summary_.val_loss_first = r.loss;
+    summary_.val_loss_last = r.loss;
+    summary_.val_bpb = r.bpb;
+    log_info("step {}: validation loss {:.4f}{}", next_, r.loss, r.bpb > 0 ? fmt::format(", {:.3f} bits per byte", r.bpb) : "");
+    if (next_ > 0 && config_.train.keep_best && r.loss < best_) {
+      best_ = r.loss;
+      save();
+      mark_best(folder_->checkpoints(), checkpoint_name(next_), r.loss);
+    }
+  }
+
+  void save() {
+    if (saved_ == next_) return;
+    const RunPosition position = folder_->flush();
+    Json s = Json::object();
+    s["step"] = next_;
+    s["tokens"] = tokens_;
+    s["updates"] = optimizer_.updates();
+    s["bad_steps"] = bad_steps_;
+    s["skipped"] = skipped_;
+    s["data"] = data_.source().save();
+    s["data_hash"] = data_.hash();
+    s["metrics_bytes"] = static_cast<int64_t>(position.metrics);
+    s["events_bytes"] = static_cast<int64_t>(position.events);
+    s["loads_rows"] = position.loads;
+    s["val_loss_first"] = summary_.val_loss_first;
+    s["val_loss_best"] = best_;
+    s["balanced"] = balanced_;
+    s["environment"] = environment(dtype_, device_->pool().size());
+    s["idle"] = Json::array();
+    for (const int64_t n : dead_.idle()) s["idle"].push_back(n);
+    s["max_vio"] = Json::array();
+    for (const auto& row : recent_) {
+      Json values = Json::array();
+      for (const double v : row) values.push_back(v);
+      s["max_vio"].push_back(std::move(values));
+    }
+    s["config"] = config_to_json(config_);
+    save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, config_.data.tokenizer, s);
+    saved_ = next_;
+    prune_checkpoints(folder_->checkpoints(), config_.train.keep_last);
+  }
+
+  TrainSummary summary(int64_t steps, bool interrupted) {
+    TrainSummary s = summary_;
+    s.steps = next_;
+    s.tokens = tokens_;
+    s.seconds = step_seconds_;
+    const double per_step = static_cast<double>(config_.data.batch_size * config_.data.seq_len * config_.train.micro_batches);
+    s.tok_per_s = steps > 0 ? static_cast<double>(steps) * per_step / step_seconds_ : 0;
+    const StepProducts products = step_products(config_.model, config_.data.batch_size * config_.data.seq_len,
+                                                config_.data.seq_len, config_.train.micro_batches);
+    if (steps > 0) s.ceiling_share = ceiling_seconds(*device_, products, dtype_) / (step_seconds_ / static_cast<double>(steps));
+    s.max_vio_worst = worst_recent();
+    s.max_vio_mean = mean_recent();
+    s.dead = dead_.count();
+    s.skipped_steps = skipped_;
+    s.balanced_at_half = balanced_;
+    s.interrupted = interrupted;
+    s.checkpoint = folder_->checkpoints() / checkpoint_name(next_);
+    return s;
+  }
+
+  const TrainOptions& options_;
+  RunConfig config_;
+  const TrainHooks& hooks_;
+  std::unique_ptr<Device> device_;
+  Json state_;
+  std::optional<fs::path> resume_from_;
+  DType dtype_;
+  TrainingData data_;
+  ParamStore params_;
+  Model model_;
+  TrainStep step_;
+  Optimizer optimizer_;
+  Validation validation_;
+  std::unique_ptr<RunFolder> folder_;
+
+  int64_t next_ = 0;  // steps done; the index of the next one
+  int64_t tokens_ = 0, bad_steps_ = 0, skipped_ = 0, saved_ = -1;
+  double best_ = 1e30, step_seconds_ = 0;
+  bool balanced_ = false;
+  DeadExperts dead_;
+  std::deque<std::vector<double>> recent_;  // MaxVio by layer of the last steps
+  std::string note_;
+  TrainSummary summary_;
+};
+
+}  // namespace
+
+Json TrainSummary::to_json() const {
+  Json j = Json::object();
+  j["steps"] = steps;
+  j["tokens"] = tokens;
+  j["tok_per_s"] = tok_per_s;
+  j["ceiling_share"] = ceiling_share;
+  j["train_loss_last"] = train_loss_last;
+  j["val_loss_first"] = val_loss_first;
+  j["val_loss_last"] = val_loss_last;
+  j["val_bpb"] = val_bpb;
+  j["max_vio_worst"] = max_vio_worst;
+  j["max_vio_mean"] = max_vio_mean;
+  j["dead"] = dead;
+  j["skipped_steps"] = skipped_steps;
+  j["balanced_at_half"] = balanced_at_half;
+  return j;
+}
+
+TrainSummary train(const TrainOptions& options, const TrainHooks& hooks) {
+  validate(options.config);
+  return Trainer(options, hooks).run();
+}
+
+Json describe_training(const RunConfig& config, int threads) {
+  validate(config);
+  auto device = Device::make(DeviceKind::cpu, threads);
+  const ParamTable table = make_param_table(config.model);
+  const DType dtype = compute_dtype(config.train.dtype);
+  const double n = static_cast<double>(table.total()), tokens = static_cast<double>(config.data.batch_size * config.data.seq_len);
+  Json j = Json::object();
+  j["params_total"] = table.total();
+  j["dtype"] = name_of(dtype);
+  j["bytes_masters_moments_gradients"] = n * 16;
+  j["bytes_bf16_weights"] = dtype == DType::bf16 ? n * 2 : 0;
+  const StepProducts p = step_products(config.model, static_cast<int64_t>(tokens), config.data.seq_len, 1);
+  j["flops_per_token"] = p.flops / tokens;
+  j["seconds_per_step_at_ceiling"] = ceiling_seconds(*device, p, dtype, 1) * static_cast<double>(config.train.micro_batches);
+  j["steps"] = config.schedule.run_steps();
+  return j;
+}
+
+}  // namespace ballast

@@ -1,0 +1,94 @@
+#include "train/validation.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/file.h"
+#include "base/hash.h"
+
+namespace ballast {
+namespace {
+
+// Windows of a raw file, the last batch filled up with windows that count for nothing.
+std::vector<Batch> window_batches(const RunConfig& c) {
+  const FixedWindowIterator source(c.data.valid_windows, c.data.seq_len, c.data.batch_size, c.model.vocab_size);
+  const int64_t windows = c.train.eval_windows > 0 ? std::min(c.train.eval_windows, source.windows()) : source.windows();
+  std::vector<Batch> batches;
+  for (int64_t first = 0; first < windows; first += c.data.batch_size) {
+    Batch b = source.read(first, c.data.batch_size);
+    for (int64_t row = windows - first; row < c.data.batch_size; ++row)
+      for (int64_t i = row * c.data.seq_len; i < (row + 1) * c.data.seq_len; ++i) {
+        b.n_valid -= b.targets[i] >= 0;
+        b.n_valid_mtp -= b.mtp_targets[i] >= 0;
+        b.targets[i] = b.mtp_targets[i] = -1;
+      }
+    batches.push_back(std::move(b));
+  }
+  return batches;
+}
+
+std::vector<Batch> shard_batches(const RunConfig& c, const ShardReader& shard) {
+  BatchIterator source(shard, {c.data.seq_len, c.data.batch_size, 0, c.data.isolate_documents});
+  const int64_t windows = c.train.eval_windows > 0 ? std::min(c.train.eval_windows, source.windows_per_epoch())
+                                                   : source.windows_per_epoch();
+  std::vector<Batch> batches;
+  for (int64_t i = 0; i < std::max<int64_t>(1, windows / c.data.batch_size); ++i) batches.push_back(source.next());
+  return batches;
+}
+
+}  // namespace
+
+Validation::Validation(Model& model, const RunConfig& c) {
+  if (!c.data.valid_windows.empty()) {
+    batches_ = window_batches(c);
+    bytes_per_target_ = c.data.bytes_per_token;
+  } else if (!c.data.valid_shard.empty()) {
+    const ShardReader shard(c.data.valid_shard);
+    batches_ = shard_batches(c, shard);
+    // bos is never predicted.
+    bytes_per_target_ = static_cast<double>(shard.text_bytes()) / static_cast<double>(shard.tokens() - shard.documents());
+  } else {
+    fail(ErrorKind::usage, "data.valid_shard", "no held-out data: give data.valid_shard or data.valid_windows");
+  }
+  step_ = std::make_unique<TrainStep>(model, batches_.front(), StepOptions{.backward = false});
+}
+
+ValidationResult Validation::run() {
+  LossSums sums;
+  for (const Batch& b : batches_) {
+    step_->begin_forward_only();
+    const LossSums s = step_->run(b, b.n_valid, b.n_valid_mtp, 1, false);
+    sums.loss += s.loss;
+    sums.targets += s.targets;
+    sums.correct += s.correct;
+  }
+  ValidationResult r{.loss = sums.mean(), .targets = sums.targets};
+  r.accuracy = static_cast<double>(sums.correct) / static_cast<double>(std::max<int64_t>(1, sums.targets));
+  if (bytes_per_target_ > 0) r.bpb = r.loss / M_LN2 / bytes_per_target_;
+  return r;
+}
+
+TrainingData::TrainingData(const RunConfig& c) {
+  if (!c.data.train_windows.empty()) {
+    source_ = std::make_unique<FixedWindowIterator>(c.data.train_windows, c.data.seq_len, c.data.batch_size, c.model.vocab_size);
+    const MappedFile file(c.data.train_windows);
+    hash_ = corpus_ = sha256_hex(file.bytes());
+    FixedWindowIterator probe(c.data.train_windows, c.data.seq_len, c.data.batch_size, c.model.vocab_size);
+    shape_ = probe.next();
+  } else if (!c.data.train_shard.empty()) {
+    shard_ = std::make_unique<ShardReader>(c.data.train_shard);
+    if (shard_->header().vocab_size > c.model.vocab_size)
+      fail(ErrorKind::usage, "model.vocab_size", "{} is smaller than the {} of {}", c.model.vocab_size,
+           shard_->header().vocab_size, c.data.train_shard);
+    const PackingOptions options{c.data.seq_len, c.data.batch_size, static_cast<uint64_t>(c.train.seed), c.data.isolate_documents};
+    source_ = std::make_unique<BatchIterator>(*shard_, options);
+    BatchIterator probe(*shard_, options);
+    shape_ = probe.next();
+    hash_ = shard_->hash();
+    corpus_ = shard_->header().corpus_hash;
+  } else {
+    fail(ErrorKind::usage, "data.train_shard", "no training data: give data.train_shard (made by `ballast corpus`) or data.train_windows");
+  }
+}
+
+}  // namespace ballast

@@ -1,0 +1,48 @@
+// Held-out loss during training: the same windows every time, forward only, with load counting off.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "data/packing.h"
+#include "train/config.h"
+#include "train/step.h"
+
+namespace ballast {
+
+struct ValidationResult {
+  double loss = 0;      // nats per target
+  double bpb = 0;       // bits per byte of text; 0 where bytes are not known
+  double accuracy = 0;  // of the next token, top-1
+  int64_t targets = 0;
+};
+
+class Validation {
+ public:
+  // Reads its windows once. Throws Error{usage} where the configuration names no held-out data.
+  Validation(Model& model, const RunConfig& config);
+  ValidationResult run();
+
+ private:
+  std::vector<Batch> batches_;
+  double bytes_per_target_ = 0;
+  std::unique_ptr<TrainStep> step_;
+};
+
+// Where training batches come from, as the configuration says; keeps what they read from alive.
+class TrainingData {
+ public:
+  explicit TrainingData(const RunConfig& config);
+  BatchSource& source() { return *source_; }
+  Batch shape() const { return shape_; }
+  const std::string& hash() const { return hash_; }         // of the data file
+  const std::string& corpus_hash() const { return corpus_; }
+
+ private:
+  std::unique_ptr<ShardReader> shard_;
+  std::unique_ptr<BatchSource> source_;
+  Batch shape_;
+  std::string hash_, corpus_;
+};
+
+}  // namespace ballast
