@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/human.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "infer/scoped_plan.h"
@@ -96,6 +97,10 @@ struct QualitySums {
   double dnll = 0, kl = 0, same = 0;
 };
 
+void stop_if_interrupted() {
+  if (interrupted()) fail(ErrorKind::interrupted, "study skip", "stopped before it was done");
+}
+
 class Study {
  public:
   Study(Model& model, std::span<const std::vector<int32_t>> documents, const SkipStudyOptions& options)
@@ -141,6 +146,7 @@ class Study {
     int64_t done = 0;
     progress.update(0);
     for (const Window& w : windows_) {
+      stop_if_interrupted();
       reference(w);
       progress.update(++done);
       tokens[w.document] += static_cast<double>(w.scored);
@@ -249,6 +255,7 @@ class Study {
       }
       for (size_t step = 0; step < 2 * runs; ++step) {
         const size_t i = step < runs ? step : 2 * runs - 1 - step;
+        stop_if_interrupted();
         measure(text, i == 0 || i == n + 1 ? nullptr : &cases_[i - 1], timing[i]);
         progress.update(++done, i == 0 || i == n + 1 ? "off" : cases_[i - 1].name());
       }

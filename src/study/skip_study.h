@@ -61,7 +61,7 @@ struct SkipStudy {
 
 // `documents`: token ids of held-out files, each with its bos. Throws Error{usage} where they hold too few tokens or
 // the options make no sense, Error{unsupported} for a model without experts or one that does not compute in f32 or bf16
-// on a CPU. Shows its progress.
+// on a CPU, Error{interrupted} after SIGINT. Shows its progress.
 SkipStudy study_skip(Model& model, std::span<const std::vector<int32_t>> documents, const SkipStudyOptions& options);
 
 }  // namespace ballast
