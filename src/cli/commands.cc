@@ -16,7 +16,7 @@ std::span<const Command> commands() {
        cmd_tokenizer_encode},
       {"train", "train a model by a recipe", "ballast train --config configs/nano.toml --out run/nano", cmd_train},
       {"report", "one HTML page about one or more runs", "ballast report run/quickstart", cmd_report},
-      {"inspect", "what is in a model folder, a weight file or a shard", "ballast inspect run/quickstart/model", cmd_inspect},
+      {"inspect", "what is in a model folder, a weight file or a shard", "ballast inspect run/nano/checkpoints/best", cmd_inspect},
       {"verify", "compare with reference results of torch: logits, gradients, training steps", "ballast verify", cmd_verify},
       {"roofline", "what skipping experts can gain at most, from a config.json alone",
        "ballast roofline configs/deepseek-v3.json", cmd_roofline},
