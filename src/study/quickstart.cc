@@ -9,10 +9,12 @@
 #include "base/file.h"
 #include "base/human.h"
 #include "base/interrupt.h"
+#include "base/jsonl.h"
 #include "base/log.h"
 #include "base/toml.h"
 #include "base/version.h"
 #include "core/cpu_features.h"
+#include "data/shards.h"
 #include "infer/generate.h"
 #include "infer/load.h"
 #include "model/roofline.h"
@@ -307,9 +309,14 @@ class Quickstart {
   void skip() {
     auto device = Device::make(DeviceKind::cpu, o_.threads);
     LoadedModel model = load_model(main_checkpoint(), *device, dtype_);
-    const SkipStudy study = run_skip_study(model, corpus_.part(Split::held_out), quickstart_skip_options(o_.minutes));
-    summary_["skip"] = study.to_json();
-    summary_["intervals"] = study.intervals();
+    const ShardReader shard(data() / "held_out.shard");
+    std::vector<std::vector<int32_t>> documents;
+    for (int64_t d = 0; d < shard.documents(); ++d) documents.push_back(shard.document(d));
+    SkipStudyOptions options{.score_tokens = 8192, .rounds = 3};
+    if (o_.minutes > 0 && o_.minutes < 4) options = {.score_tokens = 2048, .calibration_tokens = 1024, .rounds = 1};
+    const SkipStudy study = study_skip(*model.model, documents, options);
+    summary_["skip"] = study.rows_json();
+    summary_["intervals"] = study.intervals_json();
     command(fmt::format("ballast study skip -m {}", main_checkpoint().string()));
   }
 

@@ -50,6 +50,7 @@ class Trainer {
     start();
     const int64_t last = config_.schedule.run_steps();
     Progress progress("train", last, "steps");
+    progress.plain_every(config_.train.log_every);
     progress.update(next_);
     const int64_t first = next_;
     while (next_ < last && !interrupted()) {
