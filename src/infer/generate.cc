@@ -2,28 +2,10 @@
 
 #include "base/human.h"
 #include "infer/sampler.h"
+#include "infer/scoped_plan.h"
 
 namespace ballast {
 namespace {
-
-// Puts the engine's plan back.
-class ScopedPlan {
- public:
-  ScopedPlan(Engine& engine, const SkipConfig& skip)
-      : engine_(engine),
-        before_(engine.plan()),
-        plan_(make_gate_plan(skip, engine.model().config().num_experts_per_tok)) {
-    engine_.set_plan(plan_.get());
-  }
-  ~ScopedPlan() { engine_.set_plan(before_); }
-  ScopedPlan(const ScopedPlan&) = delete;
-  ScopedPlan& operator=(const ScopedPlan&) = delete;
-
- private:
-  Engine& engine_;
-  const GatePlan* before_;
-  std::unique_ptr<GatePlan> plan_;
-};
 
 void check_room(const Engine& engine, size_t prompt, const GenerateOptions& options) {
   if (options.max_new_tokens < 1)
@@ -46,16 +28,27 @@ void require_fim(const ControlTokens& c) {
 
 }  // namespace
 
-std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt) {
+std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt, int64_t limit) {
   const ControlTokens& c = tokenizer.control();
   if (prompt.suffix) require_fim(c);
+  std::vector<int32_t> text = tokenizer.encode(prompt.text), suffix;
+  if (prompt.suffix) suffix = tokenizer.encode(*prompt.suffix);
+  if (limit > 0) {
+    const int64_t room = limit - (c.bos >= 0) - (prompt.suffix ? 3 : 0);
+    if (room < 1) fail(ErrorKind::usage, "context", "{} tokens leave no room for the prompt's text", limit);
+    const int64_t n = static_cast<int64_t>(text.size());
+    const int64_t kept_suffix = std::min(static_cast<int64_t>(suffix.size()), std::max(room / 2, room - n));
+    suffix.resize(static_cast<size_t>(kept_suffix));
+    text.erase(text.begin(), text.begin() + std::max<int64_t>(0, n - (room - kept_suffix)));
+  }
   std::vector<int32_t> ids;
+  const auto append = [&](const std::vector<int32_t>& more) { ids.insert(ids.end(), more.begin(), more.end()); };
   if (c.bos >= 0) ids.push_back(c.bos);
   if (prompt.suffix) ids.push_back(c.fim_begin);
-  tokenizer.encode(prompt.text, ids);
+  append(text);
   if (!prompt.suffix) return ids;
   ids.push_back(c.fim_hole);
-  tokenizer.encode(*prompt.suffix, ids);
+  append(suffix);
   ids.push_back(c.fim_end);
   return ids;
 }

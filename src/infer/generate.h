@@ -20,8 +20,9 @@ struct Prompt {
 
 // bos text, or bos <fim_begin> text <fim_hole> suffix <fim_end>, the spans tokenized each by itself, as in training.
 // Control strings in the text stay text. Throws Error{usage} where the tokenizer lacks a FIM token that is needed. A
-// tokenizer without bos gives a prompt without it.
-std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt);
+// tokenizer without bos gives a prompt without it. With a `limit` above 0 the ids are at most so many: the text loses
+// tokens from its left, the suffix from its right, and only what is more than half of the room.
+std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt, int64_t limit = 0);
 
 struct GenerateOptions {
   int max_new_tokens = 128;

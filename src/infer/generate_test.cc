@@ -132,6 +132,27 @@ TEST(Generate, FillsInTheMiddle) {
   }
 }
 
+TEST(Generate, CutsPromptsToALimit) {
+  Babbler b;
+  const std::string text = "def f(first, second):", suffix = "return first + second";
+  const auto whole = encode_prompt(b.tokenizer, {text, {}});
+  const auto cut = encode_prompt(b.tokenizer, {text, {}}, 5);
+  ASSERT_EQ(cut.size(), 5u);
+  EXPECT_EQ(cut.front(), b.tokenizer.control().bos);
+  EXPECT_TRUE(std::equal(cut.rbegin(), cut.rbegin() + 4, whole.rbegin())) << "the left is lost";
+  EXPECT_EQ(encode_prompt(b.tokenizer, {text, {}}, 100), whole);
+  const auto all = encode_prompt(b.tokenizer, {text, suffix});
+  EXPECT_EQ(encode_prompt(b.tokenizer, {text, suffix}, static_cast<int64_t>(all.size())), all);
+  for (const int64_t limit : {6, 7, 12, static_cast<int>(all.size()) - 1}) {
+    const auto fim = encode_prompt(b.tokenizer, {text, suffix}, limit);
+    EXPECT_EQ(static_cast<int64_t>(fim.size()), limit);
+    const auto hole = std::find(fim.begin(), fim.end(), b.tokenizer.control().fim_hole);
+    EXPECT_EQ(*(hole + 1), b.tokenizer.encode(suffix).front()) << "the suffix loses its right";
+    EXPECT_EQ(*(hole - 1), b.tokenizer.encode(text).back());
+  }
+  EXPECT_THROW(encode_prompt(b.tokenizer, {text, suffix}, 4), Error);
+}
+
 TEST(Generate, RefusesBadOptions) {
   Babbler b;
   const auto prompt = encode_prompt(b.tokenizer, {"a", {}});
