@@ -16,6 +16,7 @@ void emit(const std::string& text, const std::string& file);
 // A command that found a difference has done its work; the process exits with 1.
 struct Negative {};
 
+void cmd_quickstart(CommandLine& line);
 void cmd_corpus(CommandLine& line);
 void cmd_tokenizer_train(CommandLine& line);
 void cmd_tokenizer_check(CommandLine& line);
