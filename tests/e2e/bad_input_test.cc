@@ -43,6 +43,7 @@ class BadInput : public testing::Test {
     spill(w / "bad.jsonl", "{\"text\": \"a = 1\"}\n{\"text\": \n");
     spill(w / "nofield.jsonl", "{\"code\": \"a = 1\"}\n");
     spill(w / "vectors.txt", "x");
+    spill(w / "torn/metrics.jsonl", "{\"step\": 1,\n{\"step\": 2}\n");
   }
   static void TearDownTestSuite() { delete work_; }
 
@@ -111,6 +112,11 @@ TEST_F(BadInput, Paths) {
   expect_refused({"tokenizer", "check", at("data/tokenizer.json"), at("vectors.txt")}, {"vectors.txt"});
   expect_refused({"corpus", "--source", at("nowhere"), "--out", at("out")}, {"nowhere"});
   expect_refused({"corpus", "--source", at("src"), "--vocab-size=300", "--out", at("vectors.txt") / "out"}, {"vectors.txt"});
+  expect_refused(training({"--out", at("vectors.txt") / "run"}), {"vectors.txt"});
+  expect_refused({"tokenizer", "train", "--source", at("src"), "--vocab-size=300", "--out", at("nowhere/t.json")}, {"nowhere/t.json"});
+  expect_refused({"roofline", kGolden, "--out", at("nowhere/r.txt")}, {"nowhere/r.txt"});
+  expect_refused({"report", at("torn")}, {"metrics.jsonl"});
+  expect_refused({"train"}, {"data.train_shard"});
   expect_refused({"inspect", at("vectors.txt")}, {"vectors.txt"});
   if (geteuid() != 0) {  // root reads everything
     fs::permissions(at("unknown.toml"), fs::perms::none);
