@@ -104,7 +104,13 @@ constexpr ForeignName kKeys[] = {
 };
 
 constexpr ForeignName kFlags[] = {
-    {"--model", "llama.cpp and vLLM", "-m"},
+    {"--n-predict", kLlama, "-n"},
+    {"--predict", kLlama, "-n"},
+    {"--max-tokens", kVllm, "-n"},
+    {"--max_new_tokens", kHf, "-n"},
+    {"--temperature", "llama.cpp and vLLM", "--temp"},
+    {"--top_p", kHf, "--top-p"},
+    {"--reverse-prompt", kLlama, "--stop"},
     {"--model_name_or_path", kHf, "-m"},
     {"--num-threads", "other tools", "-t"},
     {"--output", "other tools", "--out"},
