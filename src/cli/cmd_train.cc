@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "train/plan.h"
 #include "train/trainer.h"
 
 namespace ballast::cli {
@@ -21,10 +22,11 @@ void cmd_train(CommandLine& line) {
   line.threads(options.threads);
   if (!line.parse()) return;
 
-  if (dry_run) return print(describe_training(options.config, options.threads).dump(2) + "\n");
+  if (dry_run) return print(plan_training(options.config, options.threads).dump(2) + "\n");
   options.run = out;
   if (!init_from.empty()) options.init_from = init_from;
-  if (!options.resume && !fresh && fs::exists(options.run / "metrics.jsonl"))
+  const bool used = fs::exists(options.run / "metrics.jsonl") || fs::exists(options.run / "checkpoints");
+  if (used && !options.resume && !fresh)
     fail(ErrorKind::usage, out, "has a run already; --resume goes on with it, --fresh replaces it");
   const TrainSummary summary = train(options);
   if (summary.interrupted)
