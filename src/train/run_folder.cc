@@ -17,6 +17,15 @@ namespace {
 
 constexpr const char* kEvents = "events.out.tfevents.ballast";
 
+// A run's file must hold what its checkpoint was saved with; looked at before any of them is cut back.
+void require_bytes(const fs::path& file, uint64_t bytes) {
+  std::error_code error;
+  const uint64_t size = fs::file_size(file, error);
+  if (error) fail(ErrorKind::file, file.string(), "cannot resume: {}", error.message());
+  if (size < bytes)
+    fail(ErrorKind::file, file.string(), "cannot resume: it holds {} bytes, the checkpoint was saved at {}", size, bytes);
+}
+
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -50,6 +59,9 @@ RunFolder::RunFolder(fs::path path, int64_t moe_layers, int64_t experts, std::op
     : path_(std::move(path)) {
   const fs::path metrics = path_ / "metrics.jsonl", events = path_ / kEvents, loads = path_ / "loads.npy";
   if (resume_at) {
+    require_bytes(metrics, resume_at->metrics);
+    require_bytes(events, resume_at->events);
+    if (moe_layers > 0) require_bytes(loads, NpyAppender::file_bytes(resume_at->loads, moe_layers * experts));
     metrics_ = std::make_unique<JsonlWriter>(metrics, resume_at->metrics);
     events_ = std::make_unique<EventWriter>(events, resume_at->events);
   } else {
