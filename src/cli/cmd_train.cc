@@ -3,26 +3,28 @@
 #include "base/error.h"
 #include "base/human.h"
 #include "cli/commands.h"
+#include "train/plan.h"
 #include "train/trainer.h"
 
 namespace ballast::cli {
 namespace fs = std::filesystem;
 namespace {
 
+// The plan as people read it; every figure keeps its key.
 std::string plan_text(const Json& plan) {
-  const auto number = [&](const char* key) { return plan.at(key).as_double(); };
-  const double state = number("bytes_masters_moments_gradients"), weights = number("bytes_bf16_weights");
-  const double step = number("seconds_per_step_at_ceiling");
-  return fmt::format(
-      "parameters      {} ({})\n"
-      "memory          {} masters, gradients and AdamW's moments (f32)\n"
-      "                {} bf16 weights; activations and scratch come on top\n"
-      "compute type    {}\n"
-      "work            {}FLOP a token\n"
-      "time            {:.3f} s a step at this machine's rate of matrix products, so at least {} for {} steps\n",
-      format_si(number("params_total")), plan.at("params_total").as_int(), format_bytes(state), format_bytes(weights),
-      plan.at("dtype").as_string(), format_si(number("flops_per_token")), step, format_duration(step * number("steps")),
-      plan.at("steps").as_int());
+  std::string text;
+  for (const auto& [section, value] : plan.as_object()) {
+    if (!value.is_object()) {
+      text += fmt::format("{:<22}{}\n", section, value.is_number() ? format_si(value.as_double()) : value.as_string());
+      continue;
+    }
+    for (const auto& [key, number] : value.as_object()) {
+      const double v = number.as_double();
+      text += fmt::format("{:<22}{:<22}{}\n", section, key,
+                          section == "memory_bytes" ? format_bytes(v) : section == "ceiling" ? format_duration(v) : format_si(v));
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -41,10 +43,11 @@ void cmd_train(CommandLine& line) {
   line.threads(options.threads);
   if (!line.parse()) return;
 
-  if (dry_run) return print(plan_text(describe_training(options.config, options.threads)));
+  if (dry_run) return print(plan_text(plan_training(options.config, options.threads)));
   options.run = out;
   if (!init_from.empty()) options.init_from = init_from;
-  if (!options.resume && !fresh && fs::exists(options.run / "metrics.jsonl"))
+  const bool used = fs::exists(options.run / "metrics.jsonl") || fs::exists(options.run / "checkpoints");
+  if (used && !options.resume && !fresh)
     fail(ErrorKind::usage, out, "has a run already; --resume goes on with it, --fresh replaces it");
   const TrainSummary summary = train(options);
   if (summary.interrupted)
