@@ -51,7 +51,7 @@ function(ballast_module name)
   endif()
 endfunction()
 
-# A GoogleTest program. SLOW_* test suites are left to the label "slow"; everything else is the fast suite.
+# A GoogleTest program: its suites are the fast tests, but for those named Slow..., which are a test of their own.
 function(ballast_test target)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE ${GTEST_MAIN_LIBRARY} ${GTEST_LIBRARY} Threads::Threads)
@@ -59,9 +59,15 @@ function(ballast_test target)
   add_test(NAME ${target} COMMAND ${target} --gtest_filter=-Slow*:*/Slow* --gtest_brief=1
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${target} PROPERTIES LABELS fast TIMEOUT 300)
-  add_test(NAME ${target}.slow COMMAND ${target} --gtest_filter=Slow*:*/Slow* --gtest_brief=1
-           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${target}.slow PROPERTIES LABELS slow TIMEOUT 1200)
+  foreach(file ${ARGN})
+    file(STRINGS ${file} slow REGEX "[(,/ ]Slow[A-Z]")
+    if(slow)
+      add_test(NAME ${target}.slow COMMAND ${target} --gtest_filter=Slow*:*/Slow* --gtest_brief=1
+               WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      set_tests_properties(${target}.slow PROPERTIES LABELS slow TIMEOUT 1200)
+      break()
+    endif()
+  endforeach()
 endfunction()
 
 if(BALLAST_TESTS)
