@@ -2,9 +2,9 @@
 set(BALLAST_MODULE_DIR ${CMAKE_SOURCE_DIR}/src)
 include(cmake/registry.cmake)
 
-# ballast_module(name FLOORS a b LIBRARIES x y INCLUDES p q)
+# ballast_module(name FLOORS a b LIBRARIES x y INCLUDES p q DEFINITIONS d)
 function(ballast_module name)
-  cmake_parse_arguments(ARG "" "" "FLOORS;LIBRARIES;INCLUDES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "FLOORS;LIBRARIES;INCLUDES;DEFINITIONS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${BALLAST_MODULE_DIR}/${name}/*.cc)
   set(tests ${sources})
   set(cases ${sources})
@@ -27,6 +27,7 @@ function(ballast_module name)
   endif()
   add_library(ballast_${name} STATIC ${sources})
   target_include_directories(ballast_${name} PUBLIC ${BALLAST_MODULE_DIR} ${CMAKE_BINARY_DIR}/generated)
+  target_compile_definitions(ballast_${name} PRIVATE ${ARG_DEFINITIONS})
   if(ARG_INCLUDES)
     target_include_directories(ballast_${name} SYSTEM PRIVATE ${ARG_INCLUDES})
   endif()
@@ -50,7 +51,7 @@ function(ballast_module name)
   endif()
 endfunction()
 
-# A GoogleTest program. SLOW_* test suites are left to the label "slow"; everything else is the fast suite.
+# A GoogleTest program: its suites are the fast tests, but for those named Slow..., which are a test of their own.
 function(ballast_test target)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE ${GTEST_MAIN_LIBRARY} ${GTEST_LIBRARY} Threads::Threads)
@@ -58,9 +59,15 @@ function(ballast_test target)
   add_test(NAME ${target} COMMAND ${target} --gtest_filter=-Slow*:*/Slow* --gtest_brief=1
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${target} PROPERTIES LABELS fast TIMEOUT 300)
-  add_test(NAME ${target}.slow COMMAND ${target} --gtest_filter=Slow*:*/Slow* --gtest_brief=1
-           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${target}.slow PROPERTIES LABELS slow TIMEOUT 1200)
+  foreach(file ${ARGN})
+    file(STRINGS ${file} slow REGEX "[(,/ ]Slow[A-Z]")
+    if(slow)
+      add_test(NAME ${target}.slow COMMAND ${target} --gtest_filter=Slow*:*/Slow* --gtest_brief=1
+               WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      set_tests_properties(${target}.slow PROPERTIES LABELS slow TIMEOUT 1200)
+      break()
+    endif()
+  endforeach()
 endfunction()
 
 if(BALLAST_TESTS)
@@ -70,11 +77,9 @@ endif()
 ballast_module(base LIBRARIES ${CRYPTO_LIBRARY}
                INCLUDES ${NLOHMANN_INCLUDE} ${TOMLPP_INCLUDE} ${OPENSSL_INCLUDE})
 ballast_module(core FLOORS base LIBRARIES $<$<BOOL:${BALLAST_CUDA}>:CUDA::cudart>)
-ballast_module(ops FLOORS core LIBRARIES ${DNNL_LIBRARY} ${HWY_LIBRARY} ${OpenMP_CXX_LIBRARIES})
-if(TARGET ballast_ops)
-  # Three SIMD tiers are enough: AVX-512, AVX2, and the portable fallback. Each further one costs compile time.
-  target_compile_definitions(ballast_ops PRIVATE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
-endif()
+# Three SIMD tiers are enough: AVX-512, AVX2, and the portable fallback. Each further one costs compile time.
+ballast_module(ops FLOORS core LIBRARIES ${DNNL_LIBRARY} ${HWY_LIBRARY} ${OpenMP_CXX_LIBRARIES}
+               DEFINITIONS "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
 ballast_module(formats FLOORS core)
 ballast_module(tokenizer FLOORS base LIBRARIES ${PCRE2_LIBRARY} INCLUDES ${PCRE2_INCLUDE})
 ballast_module(data FLOORS tokenizer)

@@ -15,6 +15,7 @@ cp -r "$source/CMakeLists.txt" "$source/CMakePresets.json" "$source/cmake" "$scr
 mkdir "$scratch/tools" "$scratch/tests"
 cp "$source/tools/packages.txt" "$scratch/tools"
 ln -s "$source/tests/golden" "$scratch/tests/golden"
+ln -s "$source/configs" "$scratch/configs"
 (cd "$source" && find src -name '*.h' -exec cp --parents {} "$scratch" \;)
 cp -r "$source/src/model" "$scratch/src"
 library() { sed -n "s/^$1_LIBRARY:[A-Z]*=//p" "$build/CMakeCache.txt"; }
