@@ -21,7 +21,7 @@ std::string plan_text(const Json& plan) {
     for (const auto& [key, number] : value.as_object()) {
       const double v = number.as_double();
       text += fmt::format("{:<22}{:<22}{}\n", section, key,
-                          section == "memory_bytes" ? format_bytes(v) : section == "ceiling" ? format_duration(v) : format_si(v));
+                          section == "memory_bytes" ? format_bytes(v) : key.starts_with("seconds") ? format_duration(v) : format_si(v));
     }
   }
   return text;
