@@ -41,6 +41,8 @@ void Progress::update(int64_t done, std::string_view note) {
   if (first) {
     first_done_ = seen_done_ = done;
     seen_time_ = now;
+  } else if (columns == 0 && plain_every_ > 0) {
+    if (done % plain_every_ != 0) return;
   } else if (now - shown_ < (columns > 0 ? kBarSeconds : kPlainSeconds)) {
     return;
   }

@@ -17,6 +17,8 @@ class Progress {
 
   // `total` units of work; 0 when it is not known. `unit` is a plural: "steps", "files".
   Progress(std::string stage, int64_t total, std::string unit, Clock clock = steady_seconds);
+  // Without a terminal: a line every so many units of work, instead of by time.
+  void plain_every(int64_t units) { plain_every_ = units; }
   ~Progress();  // without finish(): the bar goes away, nothing is said
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -37,6 +39,7 @@ class Progress {
   int64_t total_;
   Clock clock_;
   double started_, seen_time_ = 0, shown_ = 0;
+  int64_t plain_every_ = 0;
   int64_t first_done_ = -1, seen_done_ = 0, done_ = 0;
   // Work and time of the last half minute or so, both decaying, so that the rate follows a change of pace.
   double recent_work_ = 0, recent_time_ = 0;

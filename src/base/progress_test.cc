@@ -77,6 +77,16 @@ TEST(Progress, WithoutATerminalALineEveryTenSeconds) {
   EXPECT_TRUE(sink.statuses.empty());
 }
 
+TEST(Progress, WithoutATerminalALineEverySoManySteps) {
+  RecordingSink sink(0);
+  const ScopedLogSink scope(sink);
+  Progress progress("train", 200, "steps", fake_clock);
+  progress.plain_every(20);
+  for (int step = 1; step <= 100; ++step) progress.update(step);
+  EXPECT_EQ(sink.lines.size(), 6u);  // the first step, then every twentieth
+  progress.finish();
+}
+
 TEST(Progress, AResumedRunsRateCountsItsOwnStepsOnly) {
   RecordingSink sink(0);
   const ScopedLogSink scope(sink);

@@ -1,11 +1,33 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/human.h"
 #include "cli/commands.h"
+#include "train/plan.h"
 #include "train/trainer.h"
 
 namespace ballast::cli {
 namespace fs = std::filesystem;
+namespace {
+
+// The plan as people read it; every figure keeps its key.
+std::string plan_text(const Json& plan) {
+  std::string text;
+  for (const auto& [section, value] : plan.as_object()) {
+    if (!value.is_object()) {
+      text += fmt::format("{:<22}{}\n", section, value.is_number() ? format_si(value.as_double()) : value.as_string());
+      continue;
+    }
+    for (const auto& [key, number] : value.as_object()) {
+      const double v = number.as_double();
+      text += fmt::format("{:<22}{:<22}{}\n", section, key,
+                          section == "memory_bytes" ? format_bytes(v) : key.starts_with("seconds") ? format_duration(v) : format_si(v));
+    }
+  }
+  return text;
+}
+
+}  // namespace
 
 void cmd_train(CommandLine& line) {
   TrainOptions options;
@@ -21,10 +43,11 @@ void cmd_train(CommandLine& line) {
   line.threads(options.threads);
   if (!line.parse()) return;
 
-  if (dry_run) return print(describe_training(options.config, options.threads).dump(2) + "\n");
+  if (dry_run) return print(plan_text(plan_training(options.config, options.threads)));
   options.run = out;
   if (!init_from.empty()) options.init_from = init_from;
-  if (!options.resume && !fresh && fs::exists(options.run / "metrics.jsonl"))
+  const bool used = fs::exists(options.run / "metrics.jsonl") || fs::exists(options.run / "checkpoints");
+  if (used && !options.resume && !fresh)
     fail(ErrorKind::usage, out, "has a run already; --resume goes on with it, --fresh replaces it");
   const TrainSummary summary = train(options);
   if (summary.interrupted)

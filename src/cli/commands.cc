@@ -6,6 +6,8 @@ namespace ballast::cli {
 
 std::span<const Command> commands() {
   static constexpr Command kCommands[] = {
+      {"quickstart", "from the Python source on this machine to a trained model, its figures and a report",
+       "ballast quickstart", cmd_quickstart},
       {"corpus", "source files to token shards: collect, filter, split, tokenize", "ballast corpus --source ~/src --out data",
        cmd_corpus},
       {"tokenizer train", "learn a byte-level BPE tokenizer from source files",
@@ -15,8 +17,14 @@ std::span<const Command> commands() {
       {"tokenizer encode", "text to ids, or ids to text", "ballast tokenizer encode tokenizer.json -p 'def main():'",
        cmd_tokenizer_encode},
       {"train", "train a model by a recipe", "ballast train --config configs/nano.toml --out run/nano", cmd_train},
+      {"generate", "go on from a text, or fill the gap in one", "ballast generate -m run/quickstart/model -p 'def add(a, b):' -n 40",
+       cmd_generate},
+      {"eval", "held-out bits per byte and line completion, each beside its trivial rivals",
+       "ballast eval -m run/quickstart/model --json", cmd_eval},
+      {"study skip", "what skipping experts costs and buys, measured on this machine",
+       "ballast study skip -m run/nano/checkpoints/step-000400 --shard data/nano/held_out.shard", cmd_study_skip},
       {"report", "one HTML page about one or more runs", "ballast report run/quickstart", cmd_report},
-      {"inspect", "what is in a model folder, a weight file or a shard", "ballast inspect run/quickstart/model", cmd_inspect},
+      {"inspect", "what is in a model folder, a weight file or a shard", "ballast inspect run/nano/checkpoints/step-000400", cmd_inspect},
       {"verify", "compare with reference results of torch: logits, gradients, training steps", "ballast verify", cmd_verify},
       {"roofline", "what skipping experts can gain at most, from a config.json alone",
        "ballast roofline configs/deepseek-v3.json", cmd_roofline},

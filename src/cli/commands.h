@@ -16,11 +16,15 @@ void emit(const std::string& text, const std::string& file);
 // A command that found a difference has done its work; the process exits with 1.
 struct Negative {};
 
+void cmd_quickstart(CommandLine& line);
 void cmd_corpus(CommandLine& line);
 void cmd_tokenizer_train(CommandLine& line);
 void cmd_tokenizer_check(CommandLine& line);
 void cmd_tokenizer_encode(CommandLine& line);
 void cmd_train(CommandLine& line);
+void cmd_generate(CommandLine& line);
+void cmd_eval(CommandLine& line);
+void cmd_study_skip(CommandLine& line);
 void cmd_report(CommandLine& line);
 void cmd_inspect(CommandLine& line);
 void cmd_verify(CommandLine& line);

@@ -75,7 +75,6 @@ constexpr ForeignName kKeys[] = {
     {"num_mtp_layers", kHf, "model.num_nextn_predict_layers"},
     // the run
     {"lr", "Megatron-Core and torchtitan", "optimizer.learning_rate"},
-    {"learning_rate", kHf, "optimizer.learning_rate"},
     {"min_lr_factor", kTitan, "schedule.final_ratio"},
     {"clip_grad", kMegatron, "optimizer.clip_norm"},
     {"max_norm", kTitan, "optimizer.clip_norm"},
@@ -105,15 +104,20 @@ constexpr ForeignName kKeys[] = {
 };
 
 constexpr ForeignName kFlags[] = {
-    {"--n-predict", kLlama, "-n"},          {"--predict", kLlama, "-n"},
-    {"--max-tokens", kVllm, "-n"},          {"--max_new_tokens", kHf, "-n"},
-    {"--max-new-tokens", kHf, "-n"},        {"--temperature", "llama.cpp and vLLM", "--temp"},
-    {"--top_p", kHf, "--top-p"},            {"--model", "llama.cpp and vLLM", "-m"},
-    {"--model_name_or_path", kHf, "-m"},    {"--prompt", kLlama, "-p"},
-    {"--file", kLlama, "-f"},               {"--reverse-prompt", kLlama, "--stop"},
-    {"--num-threads", "other tools", "-t"}, {"--output", "other tools", "--out"},
-    {"--output_dir", kHf, "--out"},         {"--load", kMegatron, "--init-from"},
-    {"--save", kMegatron, "--out"},         {"--resume_from_checkpoint", kHf, "--resume"},
+    {"--n-predict", kLlama, "-n"},
+    {"--predict", kLlama, "-n"},
+    {"--max-tokens", kVllm, "-n"},
+    {"--max_new_tokens", kHf, "-n"},
+    {"--temperature", "llama.cpp and vLLM", "--temp"},
+    {"--top_p", kHf, "--top-p"},
+    {"--reverse-prompt", kLlama, "--stop"},
+    {"--model_name_or_path", kHf, "-m"},
+    {"--num-threads", "other tools", "-t"},
+    {"--output", "other tools", "--out"},
+    {"--output_dir", kHf, "--out"},
+    {"--save", kMegatron, "--out"},
+    {"--load", kMegatron, "--init-from"},
+    {"--resume_from_checkpoint", kHf, "--resume"},
     {"--vocab_size", kHf, "--vocab-size"},
 };
 

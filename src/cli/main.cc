@@ -3,6 +3,8 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <new>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -98,6 +100,12 @@ int guarded(int argc, char** argv) {
       return kInterrupted;
     }
     complain(e.what());
+    return kUserError;
+  } catch (const std::filesystem::filesystem_error& e) {  // names the path and what the system said
+    complain(e.what());
+    return kUserError;
+  } catch (const std::bad_alloc&) {
+    complain("out of memory");
     return kUserError;
   } catch (const std::exception& e) {
     complain(fmt::format("{} (a bug of ballast or of its machine; please report it with the command)", e.what()));

@@ -127,7 +127,7 @@ bool CommandLine::parse() {
 }
 
 void CommandLine::require(bool given, std::string_view what) const {
-  if (!given) fail(ErrorKind::usage, std::string(command_.name), "needs {}\n  example: {}", what, command_.example);
+  if (!given) fail(ErrorKind::usage, std::string(command_.name), "needs {}, as in: {}", what, command_.example);
 }
 
 void CommandLine::collect() {
@@ -140,7 +140,9 @@ void CommandLine::collect() {
       return true;
     }));
     if (list) {
-      option->expected(1, CLI::detail::expected_max_vector_size);
+      option->expected(1, CLI::detail::expected_max_vector_size)
+          ->allow_extra_args()
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     } else {
       option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
@@ -167,8 +169,11 @@ void CommandLine::collect() {
   } catch (const CLI::CallForHelp&) {
     wants_help_ = true;
     return;
+  } catch (const CLI::ArgumentMismatch& e) {  // "--out: 1 required TEXT missing"
+    const std::string_view text = e.what();
+    fail(ErrorKind::usage, std::string(command_.name), "{} needs a value", text.substr(0, text.find(':')));
   } catch (const CLI::ParseError& e) {
-    fail(ErrorKind::usage, std::string(command_.name), "{} (`ballast {} -h` lists the flags)", e.what(), command_.name);
+    fail(ErrorKind::usage, std::string(command_.name), "{}", e.what());
   }
   check_rest(app.remaining());
 }
@@ -182,7 +187,7 @@ void CommandLine::check_rest(const std::vector<std::string>& rest) const {
       if (std::find(flags.begin(), flags.end(), word) != flags.end())
         fail(ErrorKind::usage, std::string(command_.name), "{} needs a value; what follows it is the flag {}", long_name(entry.names), word);
   if (!rest.empty())
-    fail(ErrorKind::usage, std::string(command_.name), "does not know what to do with '{}'\n  usage: {}", rest.front(), usage());
+    fail(ErrorKind::usage, std::string(command_.name), "does not know what to do with '{}'; usage: {}", rest.front(), usage());
 }
 
 void CommandLine::unknown_flag(const std::string& name) const {
@@ -204,7 +209,10 @@ void CommandLine::unknown_flag(const std::string& name) const {
     if (field.key.substr(field.key.rfind('.') + 1) == last)
       fail(ErrorKind::usage, where, "unknown flag '{}'; the nearest known name is '--{}'", name, field.key);
   }
-  fail(ErrorKind::usage, where, "unknown flag '{}'; the nearest known name is '{}'", name, nearest_name(name, flags));
+  const std::string nearest = nearest_name(name, flags);
+  if (edit_distance(name, nearest) * 2 > static_cast<int>(name.size()))
+    fail(ErrorKind::usage, where, "unknown flag '{}'; `ballast {} -h` lists what there is", name, command_.name);
+  fail(ErrorKind::usage, where, "unknown flag '{}'; the nearest known name is '{}'", name, nearest);
 }
 
 void CommandLine::apply(Entry& entry) {
@@ -272,16 +280,12 @@ std::string CommandLine::help() const {
 
   out += "\nconfiguration: in --config FILE as [section] and key = value, on the line as --section.key value or\n"
          "--section.key=value. Lists: a,b. No value: none.\n";
-  std::string section = "\n";
-  for (const Field& field : defaults_) {
-    const size_t dot = field.key.rfind('.');
-    const std::string here = dot == std::string::npos ? "" : field.key.substr(0, dot);
-    if (here != section) {
-      section = here;
-      for (const SectionEntry& s : config_.sections())
-        if (s.key == here) out += fmt::format("\n[{}] {}\n", here, s.help);
+  for (const SectionEntry& section : config_.sections()) {
+    out += fmt::format("\n[{}] {}\n", section.key, section.help);
+    for (const Field& field : defaults_) {
+      if (field.key.substr(0, field.key.rfind('.')) == section.key)
+        out += entry_text("--" + field.key, fmt::format("{} ({}; default {})", field.help, field.type, field.default_text), 44);
     }
-    out += entry_text("--" + field.key, fmt::format("{} ({}; default {})", field.help, field.type, field.default_text), 44);
   }
   return out;
 }

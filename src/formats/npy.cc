@@ -112,6 +112,10 @@ NpyAppender::NpyAppender(const std::filesystem::path& path, std::vector<int64_t>
 
 NpyAppender::~NpyAppender() { ::close(fd_); }
 
+uint64_t NpyAppender::file_bytes(int64_t rows, int64_t row_elements) {
+  return kHeader + static_cast<uint64_t>(rows * row_elements) * sizeof(int64_t);
+}
+
 void NpyAppender::append(std::span<const int64_t> row) {
   CHECK(static_cast<int64_t>(row.size()) == row_elements_);
   pending_.insert(pending_.end(), row.begin(), row.end());
@@ -121,7 +125,7 @@ void NpyAppender::append(std::span<const int64_t> row) {
 void NpyAppender::flush() {
   if (!pending_.empty()) {
     const int64_t flushed = rows_ - static_cast<int64_t>(pending_.size()) / row_elements_;
-    ::lseek(fd_, static_cast<off_t>(kHeader + flushed * row_elements_ * sizeof(int64_t)), SEEK_SET);
+    ::lseek(fd_, static_cast<off_t>(file_bytes(flushed, row_elements_)), SEEK_SET);
     write_all(fd_, pending_.data(), pending_.size() * sizeof(int64_t), path_);
     pending_.clear();
   }
@@ -144,7 +148,7 @@ void NpyAppender::write_header() {
 }
 
 void NpyAppender::cut_file(int64_t rows) {
-  if (::ftruncate(fd_, static_cast<off_t>(kHeader + rows * row_elements_ * sizeof(int64_t))) != 0)
+  if (::ftruncate(fd_, static_cast<off_t>(file_bytes(rows, row_elements_))) != 0)
     fail(ErrorKind::device, path_.string(), "cannot shorten: {}", std::strerror(errno));
 }
 

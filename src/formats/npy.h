@@ -21,6 +21,7 @@ class NpyAppender {
   NpyAppender(const NpyAppender&) = delete;
   NpyAppender& operator=(const NpyAppender&) = delete;
 
+  static uint64_t file_bytes(int64_t rows, int64_t row_elements);
   int64_t rows() const { return rows_; }  // those not yet flushed included
   void append(std::span<const int64_t> row);
   void flush();  // throws Error{device} where the disk is full

@@ -8,9 +8,9 @@
 namespace ballast {
 namespace {
 
-// Rows per chunk: logits of some 16 MiB, still large products.
+// Rows per chunk: logits of some 64 MiB, still large products.
 int64_t chunk_rows(int64_t rows, int64_t vocab) {
-  return std::min(rows, std::max<int64_t>(64, (int64_t{4} << 20) / vocab / 64 * 64));
+  return std::min(rows, std::max<int64_t>(64, (int64_t{16} << 20) / vocab / 64 * 64));
 }
 
 }  // namespace

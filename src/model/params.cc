@@ -166,10 +166,16 @@ ParamStore::ParamStore(Device& device, const ParamTable& table, Options options)
   const bool copies = options_.storage == DType::bf16;  // matrices live apart from their masters
   const int64_t matrices = run_begin_[1];
   // Serving in bf16 needs no masters of the matrices: the arrays then begin after them.
-  master_ = Buffer(device_, static_cast<size_t>(flat_size_ - (copies && !options_.training ? matrices : 0)) * element);
-  if (copies) weight_ = Buffer(device_, static_cast<size_t>(matrices) * size_of(DType::bf16));
-  if (options_.training)
-    for (Buffer* b : {&grad_, &m_, &v_}) *b = Buffer(device_, static_cast<size_t>(run_begin_[3]) * element);
+  const auto take = [&](Buffer& buffer, size_t bytes) {
+    buffer = Buffer(device_, device_.planning ? 1 : bytes);
+    return bytes;
+  };
+  sizes_.master = take(master_, static_cast<size_t>(flat_size_ - (copies && !options_.training ? matrices : 0)) * element);
+  if (copies) sizes_.weights = take(weight_, static_cast<size_t>(matrices) * size_of(DType::bf16));
+  if (options_.training) {
+    sizes_.gradients = take(grad_, static_cast<size_t>(run_begin_[3]) * element);
+    for (Buffer* b : {&m_, &v_}) sizes_.moments += take(*b, static_cast<size_t>(run_begin_[3]) * element);
+  }
   touched_.assign(table_.list.size(), false);
 }
 

@@ -86,7 +86,13 @@ class ParamStore {
     DType storage = DType::f32;  // of matrices, as the layers see them; on Device::ref the type of everything
     bool training = false;       // masters, gradients and Adam moments as well
   };
+  // On a device that is planning nothing is allocated: tensors then have shapes, and must not be touched.
   ParamStore(Device& device, const ParamTable& table, Options options);
+
+  struct Sizes {
+    size_t master = 0, weights = 0, gradients = 0, moments = 0;  // bytes
+  };
+  const Sizes& sizes() const { return sizes_; }
 
   const ParamTable& table() const { return table_; }
   DType storage() const { return options_.storage; }
@@ -132,6 +138,7 @@ class ParamStore {
   std::vector<int64_t> offset_;                   // of each parameter in the flat arrays
   int64_t run_begin_[5] = {};                     // by kind; [4] is the end
   int64_t flat_size_ = 0;
+  Sizes sizes_;
   Buffer master_, weight_, grad_, m_, v_;
   std::vector<bool> touched_;
 };

@@ -50,7 +50,8 @@ std::vector<fs::path> complete(const fs::path& checkpoints) {
   if (!fs::is_directory(checkpoints)) return list;
   for (const auto& entry : fs::directory_iterator(checkpoints))
     if (entry.is_directory() && entry.path().filename().string().starts_with("step-")) list.push_back(entry.path());
-  std::sort(list.begin(), list.end());
+  const auto key = [](const fs::path& p) { return std::pair(p.native().size(), p.native()); };  // a million has 7 digits
+  std::sort(list.begin(), list.end(), [&](const fs::path& a, const fs::path& b) { return key(a) < key(b); });
   return list;
 }
 
@@ -75,7 +76,7 @@ void save_checkpoint(const fs::path& checkpoints, const std::string& name, const
     fs::remove_all(partial, ignored);
     throw;
   }
-  fs::remove_all(final);  // a step is saved twice only when a run was resumed from before it
+  discard_folder(final);
   fs::rename(partial, final);
   sync_folder(checkpoints);
 }
@@ -98,23 +99,31 @@ Json load_checkpoint(const fs::path& checkpoint, ParamStore& params) {
 }
 
 std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints) {
-  if (fs::is_directory(checkpoints)) {
-    std::vector<fs::path> partial;
-    for (const auto& entry : fs::directory_iterator(checkpoints))
-      if (entry.path().filename().string().starts_with(kPartial)) partial.push_back(entry.path());
-    for (const auto& p : partial) fs::remove_all(p);
-  }
   const auto list = complete(checkpoints);
   if (list.empty()) return {};
   return list.back();
 }
 
-void prune_checkpoints(const fs::path& checkpoints, int64_t keep) {
+void remove_leftovers(const fs::path& checkpoints) {
+  if (!fs::is_directory(checkpoints)) return;
+  std::vector<fs::path> partial;
+  for (const auto& entry : fs::directory_iterator(checkpoints))
+    if (entry.path().filename().string().starts_with(kPartial)) partial.push_back(entry.path());
+  for (const auto& p : partial) fs::remove_all(p);
+}
+
+void prune_checkpoints(const fs::path& checkpoints, int64_t keep, const std::string& best) {
   const auto list = complete(checkpoints);
-  std::string best;
-  if (const fs::path file = checkpoints / "best.json"; fs::exists(file)) best = Json::read(file).at("name").as_string();
   for (size_t i = 0; i + static_cast<size_t>(keep) < list.size(); ++i)
-    if (list[i].filename() != best) fs::remove_all(list[i]);
+    if (list[i].filename() != best) discard_folder(list[i]);
+}
+
+void discard_folder(const fs::path& folder) {
+  if (!fs::exists(folder)) return;
+  const fs::path doomed = folder.parent_path() / (std::string(kPartial) + "old-" + folder.filename().string());
+  fs::remove_all(doomed);
+  fs::rename(folder, doomed);
+  fs::remove_all(doomed);
 }
 
 void mark_best(const fs::path& checkpoints, const std::string& name, double val_loss) {

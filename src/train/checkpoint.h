@@ -23,10 +23,15 @@ Json load_checkpoint(const std::filesystem::path& checkpoint, ParamStore& params
 Json read_checkpoint_state(const std::filesystem::path& checkpoint);
 
 std::string checkpoint_name(int64_t step);  // "step-000120"
-// The complete checkpoint of the highest step, if any. Leftovers of a killed save are removed.
+// The complete checkpoint of the highest step, if any.
 std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::path& checkpoints);
-// Removes all but the last `keep` and the one named by best.json.
-void prune_checkpoints(const std::filesystem::path& checkpoints, int64_t keep);
+// What a process that was killed while it saved or removed left behind. Only for the folder's one writer.
+void remove_leftovers(const std::filesystem::path& checkpoints);
+// Removes all but the last `keep` and `best`.
+void prune_checkpoints(const std::filesystem::path& checkpoints, int64_t keep, const std::string& best);
+// Renames, then removes: a folder never stands half-removed under its own name.
+void discard_folder(const std::filesystem::path& folder);
+// Writes best.json.
 void mark_best(const std::filesystem::path& checkpoints, const std::string& name, double val_loss);
 
 }  // namespace ballast

@@ -23,12 +23,28 @@ struct RunPosition {
   int64_t loads = 0;                 // rows
 };
 
+// One process at a time writes to a run folder.
+class RunLock {
+ public:
+  // Locks the folder where a run is already; elsewhere creates nothing. Error{file} where another process writes there.
+  explicit RunLock(std::filesystem::path run);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+  void claim();  // creates the folder, where it is new, and locks it
+
+ private:
+  void lock(int flags);
+
+  std::filesystem::path run_;
+  int fd_ = -1;
+};
+
 class RunFolder {
  public:
-  // Creates the folder, or reopens it cut back to `resume_at`. Holds a lock as long as it lives: Error{file} where another
-  // process writes there.
+  // Of a folder that the caller has locked: begins a run in place of what was there, or goes on with one, cut back to
+  // `resume_at`.
   RunFolder(std::filesystem::path path, int64_t moe_layers, int64_t experts, std::optional<RunPosition> resume_at);
-  ~RunFolder();
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -40,10 +56,9 @@ class RunFolder {
 
  private:
   std::filesystem::path path_;
-  int lock_ = -1;
   std::unique_ptr<JsonlWriter> metrics_;
   std::unique_ptr<EventWriter> events_;
-  std::unique_ptr<NpyAppender> loads_;
+  std::unique_ptr<NpyAppender> loads_;  // none without MoE layers
 };
 
 }  // namespace ballast

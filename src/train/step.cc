@@ -7,6 +7,7 @@ TrainStep::TrainStep(Model& model, const Batch& shape, const StepOptions& option
       saved_(model.params().device(), "saved activations"), scratch_(model.params().device(), "scratch"),
       ctx_{model.params().device(), model.params(), saved_, scratch_} {
   Device& device = ctx_.device;
+  const bool only_a_plan = device.planning;
   device.planning = true;
   const auto before = std::move(device.records);
   device.records.clear();
@@ -14,7 +15,8 @@ TrainStep::TrainStep(Model& model, const Batch& shape, const StepOptions& option
   model_.train_step(ctx_, pass_, batch_, options_.backward);
   planned_ = std::move(device.records);
   device.records = before;
-  device.planning = false;
+  device.planning = only_a_plan;
+  if (only_a_plan) return;
   inputs_.reserve(inputs_.high_water());
   saved_.reserve(saved_.high_water());
   scratch_.reserve(scratch_.high_water());

@@ -25,7 +25,8 @@ struct LossSums {
 
 class TrainStep {
  public:
-  // Batches will have `shape`'s rows, sequence length and segment capacity. Plans and allocates.
+  // Batches will have `shape`'s rows, sequence length and segment capacity. Plans and allocates; on a device that is
+  // planning already, it stays a plan that knows its sizes and cannot run.
   TrainStep(Model& model, const Batch& shape, const StepOptions& options);
 
   // Clears gradients (lazily), counts and auxiliary sums.

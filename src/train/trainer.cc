@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <deque>
+#include <limits>
 
 #include "base/config.h"
 #include "base/file.h"
@@ -37,11 +38,27 @@ Json environment(DType dtype, int threads) {
   return e;
 }
 
+// Json has no word for a loss that is not finite: it is null there.
+double number_or_nan(const Json& state, const char* key, const std::string& where) {
+  const Json& v = state.at(key, where);
+  return v.is_null() ? std::numeric_limits<double>::quiet_NaN() : v.as_double(where);
+}
+
+// "optimizer.learning_rate 0.001 -> 0.002" for every key that differs; how far a run goes may change freely.
+void list_changes(const Json& then, const Json& now, const std::string& prefix, std::vector<std::string>& changed) {
+  for (const auto& [key, value] : now.as_object()) {
+    const Json* old = then.find(key);
+    if (value.is_object() && old && old->is_object()) list_changes(*old, value, prefix + key + ".", changed);
+    else if ((!old || old->dump() != value.dump()) && prefix + key != "schedule.stop_after")
+      changed.push_back(fmt::format("{}{} {} -> {}", prefix, key, old ? old->dump() : "unset", value.dump()));
+  }
+}
+
 class Trainer {
  public:
   Trainer(const TrainOptions& options, const TrainHooks& hooks)
       : options_(options), config_(options.config), hooks_(hooks), device_(Device::make(DeviceKind::cpu, options.threads)),
-        resume_from_(find_checkpoint()), dtype_(choose_dtype()), data_(config_),
+        lock_(options.run), resume_from_(find_checkpoint()), dtype_(choose_dtype()), data_(config_),
         params_(*device_, make_param_table(config_.model), {.storage = dtype_, .training = true}),
         model_(config_.model, params_), step_(model_, data_.shape(), step_options()), optimizer_(params_, config_.optimizer),
         validation_(model_, config_) {}
@@ -50,18 +67,22 @@ class Trainer {
     start();
     const int64_t last = config_.schedule.run_steps();
     Progress progress("train", last, "steps");
+    progress.plain_every(config_.train.log_every);
     progress.update(next_);
     const int64_t first = next_;
     while (next_ < last && !interrupted()) {
       one_step();
       progress.update(next_, note_);
-      const bool end = next_ == last;
-      if (due(config_.train.eval_every) || end) validate_now();
+      const bool better = due(config_.train.eval_every) && validate_now();
       if (due(config_.train.sample_every) && hooks_.sample) hooks_.sample(model_, next_);
-      if (due(config_.train.checkpoint_every) || end) save();
+      if (next_ < last && (better || due(config_.train.checkpoint_every))) save(folder_->flush());
     }
     progress.finish();
-    if (interrupted() && next_ < last && saved_ != next_) save();
+    // A validation that only the end asks for stands behind the position saved with it: resumed with more steps, the run's
+    // records are those of one that never stopped here.
+    const RunPosition position = folder_->flush();
+    if (next_ == last && !due(config_.train.eval_every)) validate_now();
+    save(position);
     return summary(next_ - first, next_ < last);
   }
 
@@ -69,7 +90,9 @@ class Trainer {
   // --- start -----------------------------------------------------------------------------------------------------------
   std::optional<fs::path> find_checkpoint() const {
     if (!options_.resume) return {};
-    return latest_checkpoint(options_.run / "checkpoints");
+    const auto found = latest_checkpoint(options_.run / "checkpoints");
+    if (!found) log_info("{} has no checkpoint to resume from; starting at step 0", options_.run.string());
+    return found;
   }
 
   // A resumed run keeps the type it was trained in.
@@ -96,12 +119,13 @@ class Trainer {
     } else {
       params_.initialize(static_cast<uint64_t>(config_.train.seed), config_.model.initializer_range);
     }
+    lock_.claim();
+    remove_leftovers(options_.run);
+    remove_leftovers(options_.run / "checkpoints");
     folder_ = std::make_unique<RunFolder>(options_.run, moe_layers, config_.model.n_routed_experts, position);
-    if (!resume_from_) {
-      Json recipe = config_to_json(config_);
-      write_file_atomic(folder_->path() / "config.toml", "format = 1\n\n" + write_toml(recipe));
-      validate_now();
-    }
+    write_file_atomic(folder_->path() / "config.toml", "format = 1\n\n" + write_toml(config_to_json(config_)));
+    if (!resume_from_) validate_now();
+    else if (!best_name_.empty()) mark_best(folder_->checkpoints(), best_name_, best_);
   }
 
   void restore(std::optional<RunPosition>& position) {
@@ -123,12 +147,20 @@ class Trainer {
       for (const Json& v : row.as_array(where)) values.push_back(v.as_double(where));
       recent_.push_back(std::move(values));
     }
-    summary_.val_loss_first = state_.at("val_loss_first", where).as_double(where);
-    best_ = state_.at("val_loss_best", where).as_double(where);
+    saved_ = next_;
+    summary_.train_loss_last = number_or_nan(state_, "train_loss_last", where);
+    summary_.val_loss_first = number_or_nan(state_, "val_loss_first", where);
+    summary_.val_loss_last = number_or_nan(state_, "val_loss_last", where);
+    summary_.val_bpb = number_or_nan(state_, "val_bpb", where);
+    best_name_ = state_.at("best", where).as_string(where);
+    if (!best_name_.empty()) best_ = state_.at("val_loss_best", where).as_double(where);
     balanced_ = state_.at("balanced", where).as_bool(where);
     const Json then = state_.at("environment", where), here = environment(dtype_, device_->pool().size());
     if (then.dump() != here.dump())
       log_warning("continuing, not bit-equal: the run was on {}, this is {}", then.dump(), here.dump());
+    std::vector<std::string> changed;
+    list_changes(state_.at("config", where), config_to_json(config_), "", changed);
+    if (!changed.empty()) log_warning("continuing with another recipe: {}", fmt::join(changed, ", "));
   }
 
   bool due(int64_t every) const { return every > 0 && next_ % every == 0; }
@@ -162,11 +194,11 @@ class Trainer {
     const Loads loads = step_.loads();
     const double bias_rate = config_.balance.rate(next_, config_.schedule.steps);
     if (!outcome.skipped) balance(loads, bias_rate);
-    guard(outcome);
     const double seconds = steady_seconds() - begun;
     step_seconds_ += seconds;
     record(sums, aux, outcome, rate, bias_rate, loads, seconds);
     ++next_;
+    guard(outcome);
   }
 
   // A skipped step leaves the bias alone, too: its counts are discarded.
@@ -195,11 +227,12 @@ class Trainer {
     bad_steps_ = outcome.skipped ? bad_steps_ + 1 : 0;
     skipped_ += outcome.skipped;
     if (outcome.skipped)
-      log_warning("step {}: gradient norm {} or a router logit is not finite; the step was skipped", next_ + 1, outcome.grad_norm);
-    if (bad_steps_ >= config_.train.max_bad_steps)
-      fail(ErrorKind::device, folder_->path().string(),
-           "{} steps in a row were not finite: stopped. Lower optimizer.learning_rate, or resume from an earlier checkpoint",
-           bad_steps_);
+      log_warning("step {}: gradient norm {} or a router logit is not finite; the step was skipped", next_, outcome.grad_norm);
+    if (bad_steps_ < config_.train.max_bad_steps) return;
+    folder_->flush();
+    fail(ErrorKind::device, folder_->path().string(),
+         "{} steps in a row were not finite: stopped. Lower optimizer.learning_rate, or resume from an earlier checkpoint",
+         bad_steps_);
   }
 
   void record(const LossSums& sums, std::pair<double, double> aux, const Optimizer::Outcome& outcome, double rate,
@@ -258,7 +291,8 @@ class Trainer {
   }
 
   // --- validation and checkpoints --------------------------------------------------------------------------------------
-  void validate_now() {
+  // True where this is the checkpoint of lowest loss so far, and it is to be kept.
+  bool validate_now() {
     const ValidationResult r = validation_.run();
     Json m = Json::object();
     m["step"] = next_;
@@ -272,16 +306,14 @@ class Trainer {
     summary_.val_loss_last = r.loss;
     summary_.val_bpb = r.bpb;
     log_info("step {}: validation loss {:.4f}{}", next_, r.loss, r.bpb > 0 ? fmt::format(", {:.3f} bits per byte", r.bpb) : "");
-    if (next_ > 0 && config_.train.keep_best && r.loss < best_) {
-      best_ = r.loss;
-      save();
-      mark_best(folder_->checkpoints(), checkpoint_name(next_), r.loss);
-    }
+    if (next_ == 0 || !config_.train.keep_best || !(r.loss < best_)) return false;
+    best_ = r.loss;
+    best_name_ = checkpoint_name(next_);
+    return true;
   }
 
-  void save() {
+  void save(const RunPosition& position) {
     if (saved_ == next_) return;
-    const RunPosition position = folder_->flush();
     Json s = Json::object();
     s["step"] = next_;
     s["tokens"] = tokens_;
@@ -293,8 +325,12 @@ class Trainer {
     s["metrics_bytes"] = static_cast<int64_t>(position.metrics);
     s["events_bytes"] = static_cast<int64_t>(position.events);
     s["loads_rows"] = position.loads;
+    s["train_loss_last"] = summary_.train_loss_last;
     s["val_loss_first"] = summary_.val_loss_first;
+    s["val_loss_last"] = summary_.val_loss_last;
+    s["val_bpb"] = summary_.val_bpb;
     s["val_loss_best"] = best_;
+    s["best"] = best_name_;
     s["balanced"] = balanced_;
     s["environment"] = environment(dtype_, device_->pool().size());
     s["idle"] = Json::array();
@@ -308,7 +344,8 @@ class Trainer {
     s["config"] = config_to_json(config_);
     save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, config_.data.tokenizer, s);
     saved_ = next_;
-    prune_checkpoints(folder_->checkpoints(), config_.train.keep_last);
+    if (best_name_ == checkpoint_name(next_)) mark_best(folder_->checkpoints(), best_name_, best_);
+    prune_checkpoints(folder_->checkpoints(), config_.train.keep_last, best_name_);
   }
 
   TrainSummary summary(int64_t steps, bool interrupted) {
@@ -335,6 +372,7 @@ class Trainer {
   RunConfig config_;
   const TrainHooks& hooks_;
   std::unique_ptr<Device> device_;
+  RunLock lock_;
   Json state_;
   std::optional<fs::path> resume_from_;
   DType dtype_;
@@ -348,7 +386,8 @@ class Trainer {
 
   int64_t next_ = 0;  // steps done; the index of the next one
   int64_t tokens_ = 0, bad_steps_ = 0, skipped_ = 0, saved_ = -1;
-  double best_ = 1e30, step_seconds_ = 0;
+  double best_ = std::numeric_limits<double>::infinity(), step_seconds_ = 0;
+  std::string best_name_;  // the checkpoint of that loss, if one is kept
   bool balanced_ = false;
   DeadExperts dead_;
   std::deque<std::vector<double>> recent_;  // MaxVio by layer of the last steps
@@ -379,24 +418,6 @@ Json TrainSummary::to_json() const {
 TrainSummary train(const TrainOptions& options, const TrainHooks& hooks) {
   validate(options.config);
   return Trainer(options, hooks).run();
-}
-
-Json describe_training(const RunConfig& config, int threads) {
-  validate(config);
-  auto device = Device::make(DeviceKind::cpu, threads);
-  const ParamTable table = make_param_table(config.model);
-  const DType dtype = compute_dtype(config.train.dtype);
-  const double n = static_cast<double>(table.total()), tokens = static_cast<double>(config.data.batch_size * config.data.seq_len);
-  Json j = Json::object();
-  j["params_total"] = table.total();
-  j["dtype"] = name_of(dtype);
-  j["bytes_masters_moments_gradients"] = n * 16;
-  j["bytes_bf16_weights"] = dtype == DType::bf16 ? n * 2 : 0;
-  const StepProducts p = step_products(config.model, static_cast<int64_t>(tokens), config.data.seq_len, 1);
-  j["flops_per_token"] = p.flops / tokens;
-  j["seconds_per_step_at_ceiling"] = ceiling_seconds(*device, p, dtype, 1) * static_cast<double>(config.train.micro_batches);
-  j["steps"] = config.schedule.run_steps();
-  return j;
 }
 
 }  // namespace ballast

@@ -43,7 +43,4 @@ struct TrainSummary {
 // Trains to the end of the schedule, to SIGINT or SIGTERM (finishes the step, saves; summary.interrupted) or to an error.
 TrainSummary train(const TrainOptions& options, const TrainHooks& hooks = {});
 
-// What `train --dry-run` says: parameters, memory by kind, FLOPs per token.
-Json describe_training(const RunConfig& config, int threads);
-
 }  // namespace ballast

@@ -56,7 +56,7 @@ Floors table_of(const fs::path& root) {
 Floors cmake_floors(const fs::path& root) {
   std::string text = read_file((root / "cmake/modules.cmake").string());
   const std::regex module(R"(\nballast_module\(([a-z]+)([^)]*)\))");
-  const std::regex options(R"((LIBRARIES|INCLUDES)[^]*)");
+  const std::regex options(R"((LIBRARIES|INCLUDES|DEFINITIONS)[^]*)");
   Floors floors;
   for (std::sregex_iterator it(text.begin(), text.end(), module), end; it != end; ++it)
     floors[(*it)[1]] = words_of(std::regex_replace((*it)[2].str(), options, ""));

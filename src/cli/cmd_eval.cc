@@ -1,0 +1,72 @@
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "infer/load.h"
+#include "study/engine_generator.h"
+#include "study/evaluate.h"
+#include "train/config.h"
+
+namespace ballast::cli {
+namespace {
+
+struct EvalKeys {
+  CorpusOptions corpus;
+  EvaluateOptions eval;
+  SkipConfig skip;
+
+  template <class V>
+  void visit(V& v) {
+    v.section("corpus", corpus, "the text: its held-out part is scored, its training part trains the rivals");
+    v.section("eval", eval, "how much of it");
+    v.section("skip", skip, "which of the chosen experts run");
+  }
+};
+
+// "heldout.bpb  1.523", a line per figure.
+void figures(const Json& json, const std::string& prefix, std::string& text) {
+  for (const auto& [key, value] : json.as_object()) {
+    if (value.is_object()) {
+      figures(value, prefix + key + ".", text);
+    } else if (!value.is_array()) {
+      text += fmt::format("{:<32} {}\n", prefix + key, value.is_string() ? value.as_string() : value.dump());
+    }
+  }
+}
+
+}  // namespace
+
+void cmd_eval(CommandLine& line) {
+  EvalKeys config;
+  std::string model_folder, dtype = "auto", out;
+  int64_t context = 1024, seed = 0;
+  int threads = 0;
+  bool json = false;
+  line.config(config);
+  line.option("-m,--model", model_folder, "DIR", "the model: a checkpoint of ours or a Hugging Face folder");
+  line.option("--context", context, "N", "tokens that the model sees at once (default 1024)");
+  line.option("--dtype", dtype, "TYPE", "type of the matrices: auto, f32 or bf16");
+  line.shortcut("--source", "corpus.source", "DIR...");
+  line.shortcut("--jsonl", "corpus.jsonl", "FILE");
+  line.shortcut("--field", "corpus.field", "KEY");
+  line.flag("--json", json, "the result as JSON");
+  line.option("--seed", seed, "N", "seed of the choice of documents and lines, and of the intervals");
+  line.out(out, "FILE", "write the result there instead of printing it");
+  line.threads(threads);
+  if (!line.parse()) return;
+  line.require(!model_folder.empty(), "a model, -m DIR");
+
+  config.eval.seed = static_cast<uint64_t>(seed);
+  const Corpus corpus = collect_corpus(config.corpus);
+  const auto device = Device::make(DeviceKind::cpu, threads);
+  const LoadedModel model = load_model(model_folder, *device, compute_dtype(dtype));
+  Engine engine(*model.model, {.slots = 1, .context = context});
+  EngineGenerator generator(engine, model.tokenizer(), config.skip);
+  Json result = Json::object();
+  result["heldout"] = evaluate_held_out(generator, corpus, config.eval);
+  result["line"] = evaluate_lines(generator, corpus, config.eval);
+  std::string text;
+  figures(result, "", text);
+  emit(json ? result.dump(2) + "\n" : text, out);
+}
+
+}  // namespace ballast::cli

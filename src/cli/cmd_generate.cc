@@ -1,0 +1,82 @@
+#include "infer/generate.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "infer/load.h"
+#include "train/config.h"
+
+namespace ballast::cli {
+namespace {
+
+struct GenerateKeys {
+  GenerateOptions options;
+  std::string dtype = "auto";
+  int64_t seed = 0;
+
+  struct Section {
+    GenerateKeys& keys;
+    template <class V>
+    void visit(V& v) {
+      v("max_new_tokens", keys.options.max_new_tokens, "tokens to add at most");
+      v("temperature", keys.options.temperature, "0 takes the most probable token; 1 draws as the model says");
+      v("top_p", keys.options.top_p, "draw among the most probable tokens that make up this share");
+      v("stop", keys.options.stop, "end before the first of these strings");
+      v("seed", keys.seed, "seed of the draws");
+      v("dtype", keys.dtype, "type of the matrices: auto, f32 or bf16");
+    }
+  };
+  template <class V>
+  void visit(V& v) {
+    Section section{*this};
+    v.section("generate", section, "one completion");
+    v.section("skip", options.skip, "which of the chosen experts run");
+  }
+};
+
+}  // namespace
+
+void cmd_generate(CommandLine& line) {
+  GenerateKeys config;
+  std::string model_folder, text, file, out;
+  std::optional<std::string> suffix;
+  int threads = 0;
+  line.config(config);
+  line.option("-m,--model", model_folder, "DIR", "the model: a checkpoint of ours or a Hugging Face folder");
+  line.option("-p,--prompt", text, "TEXT", "the text to go on from");
+  line.option("-f,--file", file, "FILE", "or a file with it");
+  line.option("--suffix", suffix, "TEXT", "fill in the middle: the text that follows the gap");
+  line.shortcut("-n", "generate.max_new_tokens", "N");
+  line.shortcut("--temp", "generate.temperature", "T");
+  line.shortcut("--top-p", "generate.top_p", "P");
+  line.shortcut("--stop", "generate.stop", "TEXT...");
+  line.shortcut("--seed", "generate.seed", "N");
+  line.out(out, "FILE", "write the completion there instead of printing it as it grows");
+  line.threads(threads);
+  if (!line.parse()) return;
+  line.require(!model_folder.empty(), "a model, -m DIR");
+  line.require(!text.empty() || !file.empty(), "a prompt, -p TEXT or -f FILE");
+
+  config.options.seed = static_cast<uint64_t>(config.seed);
+  const auto device = Device::make(DeviceKind::cpu, threads);
+  const LoadedModel model = load_model(model_folder, *device, compute_dtype(config.dtype));
+  const auto ids = encode_prompt(model.tokenizer(), {file.empty() ? text : read_file(file), suffix});
+  const int64_t context = static_cast<int64_t>(ids.size()) + config.options.max_new_tokens;
+  if (context > model.config.max_position_embeddings)
+    fail(ErrorKind::usage, "generate.max_new_tokens", "a prompt of {} tokens and {} more exceed the model's context of {}",
+         ids.size(), config.options.max_new_tokens, model.config.max_position_embeddings);
+  Engine engine(*model.model, {.slots = 1, .context = context});
+  const Generation g = generate(engine, model.tokenizer(), ids, config.options, [&](std::string_view piece) {
+    if (out.empty()) print(piece);
+    return !interrupted();
+  });
+  emit(out.empty() ? "\n" : g.text, out);
+  log_info("prompt {} tokens, {:.1f} tok/s; {} generated, {:.1f} tok/s", g.prompt_tokens,
+           static_cast<double>(g.prompt_tokens) / g.prefill_seconds, g.tokens.size(),
+           g.decode_seconds > 0 ? static_cast<double>(g.decode_steps) / g.decode_seconds : 0.0);
+  if (interrupted()) fail(ErrorKind::interrupted, "generate", "interrupted");
+}
+
+}  // namespace ballast::cli

@@ -1,0 +1,34 @@
+// Item 3 of the quickstart and `ballast eval`: held-out bits per byte and line completion of a model, each beside its
+// trivial rivals on exactly the same bytes and lines.
+#pragma once
+
+#include "data/corpus.h"
+#include "eval/generator.h"
+#include "eval/heldout.h"
+
+namespace ballast {
+
+struct EvaluateOptions {
+  int64_t max_bytes = 0;     // of held-out documents, whole ones; 0: all
+  int64_t lines = 100;
+  int64_t prompt_bytes = 1024;
+  int line_tokens = 40;      // most tokens of a completed line
+  uint64_t seed = 0;
+  bool records = false;      // per-document and per-line records in the result
+
+  template <class V>
+  void visit(V& v) {
+    v("max_bytes", max_bytes, "bytes of held-out text to score, in whole documents; 0: all");
+    v("lines", lines, "lines to complete");
+    v("prompt_bytes", prompt_bytes, "bytes of context before a line");
+    v("line_tokens", line_tokens, "most tokens of a completed line");
+    v("records", records, "a record per document and per line in the result");
+  }
+};
+
+// {heldout: {bpb, bpb_lo, bpb_hi, accuracy, ngram5, xz_file, xz_primed, uniform, at_floor, ...},
+//  line: {em, es, em_at_floor, es_at_floor, rivals: {name: {em, es}}}}; em and es are per cent.
+Json evaluate_held_out(Generator& model, const Corpus& corpus, const EvaluateOptions& options);
+Json evaluate_lines(Generator& model, const Corpus& corpus, const EvaluateOptions& options);
+
+}  // namespace ballast

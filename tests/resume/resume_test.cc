@@ -1,0 +1,339 @@
+// A run that was killed, stopped or interrupted, and then resumed, leaves the files of a run that never was: only times
+// differ. And what a damaged checkpoint gets.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <thread>
+
+#include "base/config.h"
+#include "base/toml.h"
+#include "e2e/child.h"
+#include "train/checkpoint.h"
+#include "train/tiny_recipe.h"
+
+namespace ballast::e2e {
+namespace {
+
+using Words = std::vector<std::string>;
+using Files = std::map<std::string, std::string>;
+
+// --- reading a run back --------------------------------------------------------------------------------------------------
+
+bool is_time(std::string_view key) { return key == "time" || key == "tok_per_s"; }
+
+std::string without(const Json& object, const std::function<bool(std::string_view)>& dropped) {
+  Json kept = Json::object();
+  for (const auto& [key, value] : object.as_object())
+    if (!dropped(key)) kept[key] = value;
+  return kept.dump() + "\n";
+}
+
+uint64_t take_varint(std::string_view& s) {
+  uint64_t v = 0;
+  for (int shift = 0; !s.empty(); shift += 7) {
+    const auto byte = static_cast<uint8_t>(s.front());
+    s.remove_prefix(1);
+    v |= static_cast<uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) return v;
+  }
+  throw std::runtime_error("event file: cut off in a number");
+}
+
+// Protocol buffers' wire format: field number -> its bytes, in order.
+std::vector<std::pair<int, std::string_view>> fields(std::string_view s) {
+  std::vector<std::pair<int, std::string_view>> list;
+  while (!s.empty()) {
+    const uint64_t key = take_varint(s);
+    const std::string_view from = s;
+    size_t size = key % 8 == 1 ? 8 : key % 8 == 5 ? 4 : 0;
+    if (key % 8 == 2) size = take_varint(s);
+    if (key % 8 == 0) {
+      take_varint(s);
+      list.emplace_back(key / 8, from.substr(0, from.size() - s.size()));
+      continue;
+    }
+    list.emplace_back(key / 8, s.substr(0, size));
+    s.remove_prefix(size);
+  }
+  return list;
+}
+
+// Steps, tags and values of a TensorBoard file, without wall times and the scalars that measure time.
+std::string events_of(const std::string& file) {
+  std::string text;
+  for (size_t at = 0; at < file.size();) {
+    uint64_t length;
+    std::memcpy(&length, file.data() + at, 8);
+    for (const auto& [field, bytes] : fields(std::string_view(file).substr(at + 12, length))) {
+      if (field == 1) continue;  // wall_time
+      if (field != 5) {
+        text += std::to_string(field) + ":" + std::string(bytes) + "\n";
+        continue;
+      }
+      for (const auto& [value, scalar] : fields(bytes)) {
+        const auto parts = fields(scalar);
+        if (!is_time(parts.at(0).second)) text += std::string(scalar) + "\n";
+      }
+    }
+    at += 12 + length + 4;
+  }
+  return text;
+}
+
+// Everything that must be equal between two runs, by file.
+Files essence(const fs::path& run) {
+  Files files;
+  for (const auto& entry : fs::recursive_directory_iterator(run)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string name = fs::relative(entry.path(), run), text = slurp(entry.path());
+    std::string& kept = files[name];
+    if (name == "metrics.jsonl") {
+      for (const Json& line : read_metrics(run)) kept += without(line, is_time);
+    } else if (name.starts_with("events.")) {
+      kept = events_of(text);
+    } else if (name.ends_with("state.json")) {
+      kept = without(Json::parse(text), [](std::string_view key) { return key == "metrics_bytes"; });
+    } else {
+      kept = text;
+    }
+  }
+  return files;
+}
+
+void expect_equal_runs(const fs::path& got, const fs::path& want) {
+  const Files a = essence(got), b = essence(want);
+  for (const auto& [name, text] : b) {
+    if (!a.contains(name)) ADD_FAILURE() << name << " is missing";
+    else if (a.at(name) != text)
+      ADD_FAILURE() << name << " differs" << (text.size() < 3000 ? ":\n" + a.at(name) + "\nnot\n" + text : "");
+  }
+  for (const auto& [name, text] : a)
+    if (!b.contains(name)) ADD_FAILURE() << name << " is too much";
+}
+
+Files snapshot(const fs::path& folder) {
+  Files files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    files[entry.path()] = entry.is_regular_file() ? slurp(entry.path()) : "";
+  return files;
+}
+
+// --- running -------------------------------------------------------------------------------------------------------------
+
+class Resume : public testing::Test {
+ protected:
+  static constexpr int kSteps = 30;
+
+  void SetUp() override {
+    recipe_ = tiny_recipe(work_.path());
+    recipe_.data.tokenizer = work_ / "tokenizer.json";
+    spill(recipe_.data.tokenizer, "{}\n");
+    recipe_.schedule.steps = kSteps;
+    recipe_.train.micro_batches = 2;
+    recipe_.train.eval_every = 7;
+    recipe_.train.checkpoint_every = 3;
+  }
+
+  Words command(const std::string& run, const Words& more = {}) {
+    spill(work_ / "recipe.toml", write_toml(config_to_json(recipe_)));
+    Words words{"train", "--config", work_ / "recipe.toml", "--out", work_ / run, "-t", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+
+  void expect_done(const Words& words) {
+    const Result r = e2e::run(words);
+    ASSERT_EQ(r.code, 0) << r.err;
+    EXPECT_EQ(Json::parse(r.out).at("steps").as_int(), recipe_.schedule.run_steps());
+  }
+
+  // The steps in metrics.jsonl so far. Counts lines, validations included.
+  int64_t lines(const std::string& run) const {
+    const std::string text = slurp(work_ / run / "metrics.jsonl");
+    return std::count(text.begin(), text.end(), '\n');
+  }
+  // False where it does not come to that within a minute.
+  bool wait_for_lines(const std::string& run, int64_t n, pid_t child) const {
+    for (int i = 0; i < 60000 && lines(run) < n; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      siginfo_t ended{};
+      if (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == child) break;
+    }
+    return lines(run) >= n;
+  }
+
+  void kill_and_resume(uint64_t seed) {
+    expect_done(command("whole"));
+    Rng rng(seed, 0);
+    int killed = 0;
+    for (int64_t done = 0; done + 1 < kSteps;) {
+      const int64_t target = done + 1 + static_cast<int64_t>(rng.below(9));
+      Child child = start(command("killed", {"--resume"}));
+      wait_for_lines("killed", target, child.pid);
+      std::this_thread::sleep_for(std::chrono::microseconds(rng.below(8000)));  // into a step, a validation or a save
+      kill(child.pid, SIGKILL);
+      const Result r = child.wait();
+      if (r.code == 0) break;
+      ASSERT_EQ(r.code, 128 + SIGKILL) << r.err;
+      ++killed;
+      done = std::max(target, lines("killed"));
+    }
+    EXPECT_GE(killed, 3);
+    expect_done(command("killed", {"--resume"}));
+    expect_equal_runs(work_ / "killed", work_ / "whole");
+  }
+
+  WorkFolder work_;
+  RunConfig recipe_;
+};
+
+TEST_F(Resume, KilledAtAnyMomentInF32) { kill_and_resume(1); }
+
+TEST_F(Resume, KilledAtAnyMomentInBf16) {
+  recipe_.train.dtype = "bf16";
+  kill_and_resume(2);
+}
+
+TEST_F(Resume, StoppedAfterSomeStepsOfTheSchedule) {
+  recipe_.train.keep_best = false;  // the stop's own validation would be in the race
+  expect_done(command("whole"));
+  recipe_.schedule.stop_after = 10;  // no validation is due there, but one is made
+  expect_done(command("stopped"));
+  expect_done(command("stopped", {"--resume"}));  // done already: nothing is lost or doubled
+  EXPECT_EQ(lines("stopped"), 10 + 3);
+  recipe_.schedule.stop_after = 0;
+  const Result r = e2e::run(command("stopped", {"--resume"}));
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_EQ(r.err.find("another recipe"), std::string::npos) << r.err;
+  expect_equal_runs(work_ / "stopped", work_ / "whole");
+}
+
+TEST_F(Resume, InterruptedFinishesItsStepAndSaves) {
+  expect_done(command("whole"));
+  for (const int signal : {SIGINT, SIGTERM}) {
+    recipe_.train.checkpoint_every = 0;
+    Child child = start(command("stopped", {"--fresh"}));
+    ASSERT_TRUE(wait_for_lines("stopped", 4, child.pid));
+    kill(child.pid, signal);
+    const Result r = child.wait();
+    if (r.code == 0) continue;  // it was done by then
+    EXPECT_EQ(r.code, 130) << r.err;
+    EXPECT_NE(r.err.find("--resume"), std::string::npos) << r.err;
+    EXPECT_EQ(r.out, "");
+    const auto saved = latest_checkpoint(work_ / "stopped" / "checkpoints");
+    ASSERT_TRUE(saved);
+    const int64_t step = Json::read(*saved / "trainer/state.json").at("step").as_int();
+    EXPECT_EQ(static_cast<int64_t>(series(work_ / "stopped", "train/loss").size()), step);
+    recipe_.train.checkpoint_every = 3;
+    expect_done(command("stopped", {"--resume"}));
+    fs::copy(work_ / "whole/config.toml", work_ / "stopped/config.toml", fs::copy_options::overwrite_existing);
+    Files got = essence(work_ / "stopped"), want = essence(work_ / "whole");
+    for (const char* name : {"metrics.jsonl", "loads.npy", "checkpoints/step-000030/model.safetensors",
+                             "checkpoints/step-000030/trainer/moments.safetensors", "events.out.tfevents.ballast"})
+      EXPECT_EQ(got.at(name), want.at(name)) << name;
+  }
+}
+
+TEST_F(Resume, ThreadsDoNotMatter) {
+  for (const char* dtype : {"f32", "bf16"}) {
+    recipe_.train.dtype = dtype;
+    expect_done(command("one", {"--fresh"}));
+    expect_done(command("two", {"--fresh", "-t", "2"}));
+    for (const char* key : {"train/loss", "train/mtp_loss", "grad_norm", "val/loss"})
+      EXPECT_EQ(series(work_ / "one", key), series(work_ / "two", key)) << dtype << " " << key;
+    EXPECT_EQ(slurp(work_ / "one/loads.npy"), slurp(work_ / "two/loads.npy")) << dtype;
+    EXPECT_EQ(slurp(work_ / "one/checkpoints/step-000030/model.safetensors"),
+              slurp(work_ / "two/checkpoints/step-000030/model.safetensors")) << dtype;
+  }
+}
+
+TEST_F(Resume, OneProcessPerFolder) {
+  recipe_.schedule.steps = 1000000;
+  Child first = start(command("run"));
+  ASSERT_TRUE(wait_for_lines("run", 5, first.pid));
+  const std::string partial = work_ / "run/checkpoints/.partial-step-999999";
+  fs::create_directories(partial);  // as if the first were saving
+  for (const char* how : {"--resume", "--fresh"}) {
+    const Result second = e2e::run(command("run", {how}));
+    EXPECT_EQ(second.code, 2) << how << second.err;
+    EXPECT_NE(second.err.find("another process"), std::string::npos) << second.err;
+  }
+  EXPECT_TRUE(fs::exists(partial));
+  EXPECT_EQ(kill(first.pid, SIGINT), 0);
+  EXPECT_EQ(first.wait().code, 130);
+}
+
+TEST_F(Resume, LeftoversOfAKilledSaveGo) {
+  recipe_.schedule.stop_after = 4;
+  expect_done(command("run"));
+  spill(work_ / "run/checkpoints/.partial-step-000009/trainer/state.json", "{");
+  spill(work_ / "run/.partial-old-checkpoints/step-000100/config.json", "{");
+  recipe_.schedule.stop_after = 5;
+  expect_done(command("run", {"--resume"}));
+  for (const std::string& name : work_.files()) EXPECT_EQ(name.find(".partial-"), std::string::npos) << name;
+}
+
+TEST_F(Resume, AnotherRecipeIsSaid) {
+  recipe_.schedule.stop_after = 2;
+  expect_done(command("run"));
+  recipe_.schedule.stop_after = 3;
+  recipe_.optimizer.learning_rate = 0.02;
+  const Result r = e2e::run(command("run", {"--resume"}));
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_NE(r.err.find("optimizer.learning_rate 0.01 -> 0.02"), std::string::npos) << r.err;
+}
+
+TEST_F(Resume, DamageIsNamedAndNothingChanges) {
+  recipe_.schedule.stop_after = 8;
+  recipe_.train.keep_last = 1;
+  expect_done(command("run"));
+  recipe_.schedule.stop_after = 9;
+  const fs::path checkpoint = work_ / "run/checkpoints/step-000008", state = checkpoint / "trainer/state.json";
+  const auto cut = [](const fs::path& file) { fs::resize_file(file, fs::file_size(file) / 2); };
+  const auto replace = [](const fs::path& file, const std::string& from, const std::string& to) {
+    std::string text = slurp(file);
+    ASSERT_NE(text.find(from), std::string::npos);
+    spill(file, text.replace(text.find(from), from.size(), to));
+  };
+  struct Damage {
+    std::function<void()> make;
+    Words named;
+  };
+  const Damage damages[] = {
+      {[&] { cut(checkpoint / "model.safetensors"); }, {"step-000008/model.safetensors"}},
+      {[&] { cut(checkpoint / "trainer/moments.safetensors"); }, {"moments.safetensors"}},
+      {[&] { fs::remove(checkpoint / "trainer/moments.safetensors"); }, {"moments.safetensors"}},
+      {[&] { cut(state); }, {"state.json"}},
+      {[&] { spill(state, "not JSON"); }, {"state.json:1"}},
+      {[&] { replace(state, "\"format\": 1", "\"format\": 2"); }, {"state.json", "newer"}},
+      {[&] { replace(state, "\"updates\"", "\"upbeats\""); }, {"state.json", "updates"}},
+      {[&] { replace(state, "\"epoch\": 0", "\"epoch\": \"x\""); }, {"epoch"}},
+      {[&] { fs::remove(state); }, {"step-000008", "--init-from"}},
+      {[&] { cut(work_ / "run/metrics.jsonl"); }, {"metrics.jsonl"}},
+      {[&] { cut(work_ / "run/loads.npy"); }, {"loads.npy"}},
+      {[&] { cut(work_ / "run/events.out.tfevents.ballast"); }, {"events.out.tfevents.ballast"}},
+      {[&] { recipe_.model.moe_intermediate_size = 16; }, {"model.layers.1.mlp.experts.0."}},
+      {[&] { recipe_.train.seed = 9; }, {"seed"}},
+  };
+  fs::copy(work_ / "run", work_ / "sound", fs::copy_options::recursive);
+  const RunConfig sound = recipe_;
+  for (const Damage& damage : damages) {
+    damage.make();
+    const Words words = command("run", {"--resume"});
+    const Files before = snapshot(work_.path());
+    const Result r = e2e::run(words);
+    EXPECT_EQ(r.code, 2) << damage.named.front() << r.err;
+    for (const std::string& name : damage.named) EXPECT_NE(r.err.find(name), std::string::npos) << name << "\n" << r.err;
+    EXPECT_EQ(snapshot(work_.path()), before) << damage.named.front();
+    fs::remove_all(work_ / "run");
+    fs::copy(work_ / "sound", work_ / "run", fs::copy_options::recursive);
+    recipe_ = sound;
+  }
+  expect_done(command("run", {"--resume"}));
+}
+
+}  // namespace
+}  // namespace ballast::e2e
