@@ -320,8 +320,8 @@ class Quickstart {
     const ShardReader shard(data() / "held_out.shard");
     std::vector<std::vector<int32_t>> documents;
     for (int64_t d = 0; d < shard.documents(); ++d) documents.push_back(shard.document(d));
-    SkipStudyOptions options{.score_tokens = 8192, .rounds = 2};
-    if (o_.minutes > 0 && o_.minutes < 4) options = {.score_tokens = 2048, .calibration_tokens = 1024, .rounds = 1};
+    SkipStudyOptions options{.score_tokens = 8192, .rounds = 10};
+    if (o_.minutes > 0 && o_.minutes < 4) options = {.score_tokens = 2048, .calibration_tokens = 1024, .rounds = 3};
     const SkipStudy study = study_skip(*model.model, documents, options);
     summary_["skip"] = study.rows_json();
     summary_["intervals"] = study.intervals_json();

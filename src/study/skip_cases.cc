@@ -30,7 +30,7 @@ class ScoreProbe : public GatePlan {
     const size_t n =
         std::clamp<size_t>(static_cast<size_t>(std::llround(kept * double(shares_.size()))), 1, shares_.size());
     std::nth_element(shares_.begin(), shares_.begin() + static_cast<int64_t>(n - 1), shares_.end(), std::greater<>());
-    return std::floor(double(shares_[n - 1]) * 1e4) * 1e-4;
+    return std::floor(double(shares_[n - 1]) * 1e4) / 1e4;
   }
 
  private:

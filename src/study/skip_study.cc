@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/human.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "infer/scoped_plan.h"
@@ -96,6 +97,10 @@ struct QualitySums {
   double dnll = 0, kl = 0, same = 0;
 };
 
+void stop_if_interrupted() {
+  if (interrupted()) fail(ErrorKind::interrupted, "study skip", "stopped before it was done");
+}
+
 class Study {
  public:
   Study(Model& model, std::span<const std::vector<int32_t>> documents, const SkipStudyOptions& options)
@@ -141,6 +146,7 @@ class Study {
     int64_t done = 0;
     progress.update(0);
     for (const Window& w : windows_) {
+      stop_if_interrupted();
       reference(w);
       progress.update(++done);
       tokens[w.document] += static_cast<double>(w.scored);
@@ -227,7 +233,8 @@ class Study {
   }
 
   struct Timing {
-    std::vector<double> prefill, decode;  // seconds of each round, both directions together
+    std::vector<double> prefill;              // seconds of every prompt
+    std::vector<std::vector<double>> tokens;  // by round: seconds of every decoded token, both directions together
     int64_t executed = 0, decoded = 0;
   };
 
@@ -239,16 +246,15 @@ class Study {
     Progress progress("skip: speed", static_cast<int64_t>(2 * runs) * options_.rounds, "runs");
     int64_t done = 0;
     progress.update(0);
-    Timing discarded;
+    Timing warm_up;
+    warm_up.tokens.resize(1);
     for (int round = 0; round < options_.rounds; ++round) {
       const std::vector<int32_t> text = round_tokens(round);
-      if (round == 0) measure(text, nullptr, discarded);  // warm-up
-      for (Timing& t : timing) {
-        t.prefill.push_back(0);
-        t.decode.push_back(0);
-      }
+      if (round == 0) measure(text, nullptr, warm_up);
+      for (Timing& t : timing) t.tokens.emplace_back();
       for (size_t step = 0; step < 2 * runs; ++step) {
         const size_t i = step < runs ? step : 2 * runs - 1 - step;
+        stop_if_interrupted();
         measure(text, i == 0 || i == n + 1 ? nullptr : &cases_[i - 1], timing[i]);
         progress.update(++done, i == 0 || i == n + 1 ? "off" : cases_[i - 1].name());
       }
@@ -275,27 +281,32 @@ class Study {
     const ScopedPlan plan(engine_, c ? c->config : SkipConfig());
     const std::span<const int32_t> ids(text);
     const size_t prompt = static_cast<size_t>(options_.prompt);
-    const double start = steady_seconds();
+    double before = steady_seconds();
     engine_.prefill(0, ids.first(prompt));
-    const double prefilled = steady_seconds();
+    t.prefill.push_back(steady_seconds() - before);
     engine_.reset_executed();
-    for (size_t i = prompt; i < ids.size(); ++i) engine_.decode(ids.subspan(i, 1));
-    const double decoded = steady_seconds();
-    if (!t.prefill.empty()) {
-      t.prefill.back() += prefilled - start;
-      t.decode.back() += decoded - prefilled;
+    before = steady_seconds();
+    for (size_t i = prompt; i < ids.size(); ++i) {
+      engine_.decode(ids.subspan(i, 1));
+      const double now = steady_seconds();
+      t.tokens.back().push_back(now - before);
+      before = now;
     }
     for (const int64_t n : engine_.executed()) t.executed += n;
     t.decoded += options_.decode;
   }
 
+  // Of medians: a token that waited for another process says nothing about a policy, and one such wait may be as long
+  // as a hundred tokens.
   void fill_speed(SkipResult& row, const Timing& t, const Timing& off) {
-    const double rounds = options_.rounds;
-    const auto total = [](const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); };
-    row.pp = 2 * rounds * static_cast<double>(options_.prompt) / total(t.prefill);
-    row.tg = 2 * rounds * static_cast<double>(options_.decode) / total(t.decode);
-    std::vector<double> log_ratio;
-    for (size_t r = 0; r < t.decode.size(); ++r) log_ratio.push_back(std::log(off.decode[r] / t.decode[r]));
+    const auto median = [](const std::vector<double>& v) { return quantile(v, 0.5); };
+    std::vector<double> all, log_ratio;
+    for (size_t r = 0; r < t.tokens.size(); ++r) {
+      all.insert(all.end(), t.tokens[r].begin(), t.tokens[r].end());
+      log_ratio.push_back(std::log(median(off.tokens[r]) / median(t.tokens[r])));
+    }
+    row.pp = static_cast<double>(options_.prompt) / median(t.prefill);
+    row.tg = 1 / median(all);
     const Interval interval = bootstrap_mean(log_ratio, static_cast<uint64_t>(options_.seed));
     row.speedup = std::exp(mean(log_ratio));
     row.speedup_lo = std::exp(interval.lo);
@@ -333,9 +344,9 @@ void check(const Model& model, std::span<const std::vector<int32_t>> documents, 
     if (value < 1) fail(ErrorKind::usage, key, "{} is not positive", value);
   };
   positive("score_tokens", o.score_tokens);
-  positive("rounds", o.rounds);
   positive("prompt", o.prompt);
   positive("decode", o.decode);
+  if (o.rounds < 2) fail(ErrorKind::usage, "rounds", "{}: an interval needs two rounds at least", o.rounds);
   if (o.window < 2) fail(ErrorKind::usage, "window", "{}: a token is scored from at least one before it", o.window);
   const auto tokens = std::accumulate(documents.begin(), documents.end(), size_t{0},
                                       [](size_t n, const auto& d) { return n + d.size(); });
@@ -369,9 +380,10 @@ Json SkipStudy::rows_json() const {
 
 Json SkipStudy::intervals_json() const {
   Json json = Json::object();
-  json["speedup"] =
-      fmt::format("95 %, bootstrap over {} interleaved rounds of {} decoded tokens, forth and back, on this machine",
-                  options.rounds, 2 * options.decode);
+  json["speedup"] = fmt::format(
+      "95 %, bootstrap over {} interleaved rounds (of the median over {} decoded tokens each), forth and back, on this "
+      "machine",
+      options.rounds, 2 * options.decode);
   json["dnll"] =
       fmt::format("95 %, paired bootstrap over {} files ({} tokens); not over training seeds", files, tokens);
   return json;

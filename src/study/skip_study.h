@@ -17,7 +17,7 @@ struct SkipStudyOptions {
   int64_t score_tokens = 12288;
   int64_t window = 512;
   int64_t calibration_tokens = 4096;
-  int rounds = 5;
+  int rounds = 10;
   int64_t prompt = 512, decode = 128;
   int64_t seed = 1;
 
@@ -37,7 +37,7 @@ struct SkipResult {
   std::string policy;
   Json settings = Json::object();
   double executed_k = 0;  // experts read per token and MoE layer while decoding, counted by the kernel
-  double pp = 0, tg = 0;  // tokens/s of prompts and of decoding
+  double pp = 0, tg = 0;  // tokens/s of prompts and of decoding, at the median time
   double speedup = 0, speedup_lo = 0, speedup_hi = 0;  // of decoding, over `off`
   double predicted = 0;                                // the byte model's, at executed_k
   double dnll = 0, dnll_lo = 0, dnll_hi = 0;           // nats per token, policy - off
@@ -61,7 +61,7 @@ struct SkipStudy {
 
 // `documents`: token ids of held-out files, each with its bos. Throws Error{usage} where they hold too few tokens or
 // the options make no sense, Error{unsupported} for a model without experts or one that does not compute in f32 or bf16
-// on a CPU. Shows its progress.
+// on a CPU, Error{interrupted} after SIGINT. Shows its progress.
 SkipStudy study_skip(Model& model, std::span<const std::vector<int32_t>> documents, const SkipStudyOptions& options);
 
 }  // namespace ballast

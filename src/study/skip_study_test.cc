@@ -98,7 +98,9 @@ TEST(SkipStudy, MeasuresEveryPolicy) {
       EXPECT_GT(r.predicted, 1);
       EXPECT_GT(r.kl, 0);
     }
-    if (const Json* k = r.settings.find("top_k")) EXPECT_DOUBLE_EQ(r.executed_k, double(k->as_int()));
+    if (const Json* k = r.settings.find("top_k")) {
+      EXPECT_DOUBLE_EQ(r.executed_k, double(k->as_int()));
+    }
   }
   if (std::getenv("BALLAST_VERBOSE")) std::fputs(study.table().c_str(), stderr);
   const Json rows = study.rows_json();
@@ -116,7 +118,6 @@ TEST(SkipStudy, QualityIsReproducibleAndThatOfTheScores) {
   const auto documents = files(3, 20, 211);
   SkipStudyOptions o = kShort;
   o.score_tokens = 1000;  // all of them: nothing is left to calibrate on
-  o.rounds = 1;
   const SkipStudy study = study_skip(s.model, documents, o), again = study_skip(s.model, documents, o);
   EXPECT_FALSE(study.calibrated_apart);
   EXPECT_EQ(study.tokens, 19 + 20 + 21);
@@ -200,7 +201,7 @@ TEST(SkipStudy, RefusesWhatItCannotMeasure) {
   Subject s(small_shape());
   EXPECT_THROW(study_skip(s.model, {}, kShort), Error);
   SkipStudyOptions o = kShort;
-  o.rounds = 0;
+  o.rounds = 1;
   EXPECT_THROW(study_skip(s.model, files(2, 60, 211), o), Error);
   ModelConfig dense = small_shape();
   dense.first_k_dense_replace = 3;
@@ -234,7 +235,9 @@ TEST(SlowSkipStudy, QuickstartShape) {
   std::fputs(study.table().c_str(), stderr);
   std::fprintf(stderr, "%.1f s\n", steady_seconds() - start);
   for (const SkipResult& r : study.rows)
-    if (r.policy == "topk") EXPECT_EQ(r.executed_k, double(r.settings.at("top_k").as_int()));
+    if (r.policy == "topk") {
+      EXPECT_EQ(r.executed_k, double(r.settings.at("top_k").as_int()));
+    }
 }
 
 }  // namespace
