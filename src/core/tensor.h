@@ -65,12 +65,4 @@ struct Ragged {
   }
 };
 
-// What changes from step to step enters an op as a pointer to device memory, never by value: else it would freeze when a
-// CUDA graph is captured.
-template <class T>
-struct DScalar {
-  T* p = nullptr;
-  explicit operator bool() const { return p != nullptr; }
-};
-
 }  // namespace ballast

@@ -8,7 +8,7 @@ namespace ballast {
 Json evaluate_held_out(Generator& model, const Corpus& corpus, const EvaluateOptions& o) {
   const Documents train = corpus.part(Split::train);
   const Documents held_out = sample_documents(corpus.part(Split::held_out), o.max_bytes, o.seed);
-  const HeldOutResult ours = score_held_out(model, held_out, {});
+  const HeldOutResult ours = score_held_out(model, held_out, {.stride = o.stride > 0 ? o.stride : model.context_length() / 2});
   const HeldOutResult rivals[] = {score_uniform(held_out), score_ngram5(train, held_out), score_xz_file(held_out),
                                   score_xz_primed(train, held_out)};
   const Interval interval = ours.interval(o.seed);

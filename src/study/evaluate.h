@@ -10,6 +10,7 @@ namespace ballast {
 
 struct EvaluateOptions {
   int64_t max_bytes = 0;     // of held-out documents, whole ones; 0: all
+  int64_t stride = 0;        // of the windows, in tokens; 0: half of the context
   int64_t lines = 100;
   int64_t prompt_bytes = 1024;
   int line_tokens = 40;      // most tokens of a completed line
@@ -19,6 +20,7 @@ struct EvaluateOptions {
   template <class V>
   void visit(V& v) {
     v("max_bytes", max_bytes, "bytes of held-out text to score, in whole documents; 0: all");
+    v("stride", stride, "tokens between the beginnings of two windows of the model's context; 0: half of the context");
     v("lines", lines, "lines to complete");
     v("prompt_bytes", prompt_bytes, "bytes of context before a line");
     v("line_tokens", line_tokens, "most tokens of a completed line");

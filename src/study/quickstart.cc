@@ -269,7 +269,7 @@ class Quickstart {
       if (at == std::string::npos) continue;
       const size_t end = d->text.find('\n', at + 1);
       if (end == std::string::npos || end + 160 > d->text.size()) continue;
-      const size_t begin = d->text.rfind("\n\n", at > 500 ? at - 500 : 0);
+      const size_t begin = d->text.rfind("\n\n", at > 300 ? at - 300 : 0);
       const size_t from = begin == std::string::npos ? 0 : begin + 2;
       return {d->path, d->text.substr(from, end - from), d->text.substr(end, 160)};
     }
@@ -287,19 +287,19 @@ class Quickstart {
   }
 
   EvaluateOptions evaluate_options() const {
-    return {.max_bytes = o_.minutes > 0 && o_.minutes < 4 ? 200'000 : 0, .lines = 100, .prompt_bytes = 768, .line_tokens = 32};
+    return {.max_bytes = o_.minutes > 0 && o_.minutes < 4 ? 200'000 : 0, .lines = 100, .prompt_bytes = 512, .line_tokens = 32};
   }
 
   void held_out() {
-    with_model(1024, [&](LoadedModel&, Engine&, EngineGenerator& g) {
+    with_model(recipe("sign_centered").data.seq_len, [&](LoadedModel&, Engine&, EngineGenerator& g) {
       summary_["heldout"] = evaluate_held_out(g, corpus_, evaluate_options());
     });
-    command(fmt::format("ballast eval -m {}", (o_.out / "model").string()));
+    command(fmt::format("ballast eval -m {} --context {}", (o_.out / "model").string(), recipe("sign_centered").data.seq_len));
     band();
   }
 
   void lines() {
-    with_model(768, [&](LoadedModel& model, Engine& engine, EngineGenerator& g) {
+    with_model(recipe("sign_centered").data.seq_len, [&](LoadedModel& model, Engine& engine, EngineGenerator& g) {
       summary_["line"] = evaluate_lines(g, corpus_, evaluate_options());
       const Task task = completion_task();
       GenerateOptions options;

@@ -238,7 +238,7 @@ TEST_F(Training, InitFromTakesWeightsAndNothingElse) {
 
 TEST_F(Training, KeepsTheLastAndTheBest) {
   recipe.schedule = {.steps = 7, .warmup = 0, .constant_until = 1};
-  recipe.optimizer.learning_rate = 0.5;  // far too large: the best loss is not the last
+  recipe.optimizer.learning_rate = 1;  // far too large: the best loss is not the last
   recipe.train.eval_every = recipe.train.checkpoint_every = 1;
   train_as("run", recipe);
   const auto losses = series(run("run"), "val/loss");
@@ -305,7 +305,7 @@ TEST_F(Training, PlanKnowsWhatTheRunTakes) {
   const auto v3 = Device::make(DeviceKind::cpu, 1);
   v3->planning = true;
   const ParamStore v3_params(*v3, make_param_table(huge.model), {.storage = DType::bf16, .training = true});
-  EXPECT_GT(v3_params.sizes().moments, size_t{5} << 40);
+  EXPECT_GT(v3_params.sizes().moments, size_t{5} * 1000 * 1000 * 1000 * 1000);
 }
 
 // The documentation names every key and every file that a run writes.
@@ -326,9 +326,11 @@ TEST_F(Training, DocumentationIsComplete) {
   for (const std::string& key : keys) EXPECT_TRUE(documented(key)) << key;
   for (const fs::path& folder : {run("run"), run("run") / "checkpoints", checkpoint("run", 4), checkpoint("run", 4) / "trainer"})
     for (const std::string& name : names_in(folder)) EXPECT_TRUE(documented(name)) << name;
-  for (const auto& [key, value] : Json::read(checkpoint("run", 4) / "trainer/state.json").as_object())
+  const Json state = Json::read(checkpoint("run", 4) / "trainer/state.json");
+  for (const auto& [key, value] : state.as_object())
     EXPECT_TRUE(documented(key)) << "state.json: " << key;
-  for (const auto& [key, value] : train_as("again", recipe).to_json().as_object()) EXPECT_TRUE(documented(key)) << key;
+  const Json summary = train_as("again", recipe).to_json();
+  for (const auto& [key, value] : summary.as_object()) EXPECT_TRUE(documented(key)) << key;
 }
 
 }  // namespace
