@@ -237,8 +237,8 @@ TEST_F(Training, InitFromTakesWeightsAndNothingElse) {
 }
 
 TEST_F(Training, KeepsTheLastAndTheBest) {
-  recipe.schedule = {.steps = 7, .warmup = 0, .constant_until = 1};
-  recipe.optimizer.learning_rate = 1;  // far too large: the best loss is not the last
+  recipe.schedule = {.steps = 7, .warmup = 1};
+  recipe.optimizer.learning_rate = 2;  // reached at the end, and far too large: the best loss is early
   recipe.train.eval_every = recipe.train.checkpoint_every = 1;
   train_as("run", recipe);
   const auto losses = series(run("run"), "val/loss");
