@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/human.h"
 #include "cli/commands.h"
+#include "study/sample_hook.h"
 #include "train/plan.h"
 #include "train/trainer.h"
 
@@ -49,7 +50,13 @@ void cmd_train(CommandLine& line) {
   const bool used = fs::exists(options.run / "metrics.jsonl") || fs::exists(options.run / "checkpoints");
   if (used && !options.resume && !fresh)
     fail(ErrorKind::usage, out, "has a run already; --resume goes on with it, --fresh replaces it");
-  const TrainSummary summary = train(options);
+  TrainHooks hooks;
+  if (options.config.train.sample_every > 0) {
+    if (options.config.data.tokenizer.empty())
+      fail(ErrorKind::usage, "train.sample_every", "samples need data.tokenizer, a tokenizer.json");
+    hooks.sample = sample_hook(options.config.data.tokenizer, "def main():\n", options.run / "samples.jsonl");
+  }
+  const TrainSummary summary = train(options, hooks);
   if (summary.interrupted)
     fail(ErrorKind::interrupted, out, "stopped after step {} and saved; the same command with --resume goes on", summary.steps);
   print(summary.to_json().dump(2) + "\n");

@@ -23,6 +23,7 @@
 #include "study/evaluate.h"
 #include "study/quickstart_bands.h"
 #include "study/quickstart_recipe.h"
+#include "study/sample_hook.h"
 #include "study/skip_study.h"
 #include "train/checkpoint.h"
 #include "train/trainer.h"
@@ -80,7 +81,7 @@ class Quickstart {
   // --- stages ----------------------------------------------------------------------------------------------------------
   void remove_runs() {
     for (const char* name : {"data", "none", "aux_global", "sign_centered"}) fs::remove_all(o_.out / name);
-    fs::remove(file());
+    for (const char* name : {"summary.json", "samples.jsonl"}) fs::remove(o_.out / name);
   }
 
   // What a summary was made with; another recipe must not go on with it.
@@ -196,7 +197,7 @@ class Quickstart {
     log_info("training {}: {} of {} steps of {} tokens", arm, c.schedule.run_steps(), c.schedule.steps,
              c.data.batch_size * c.data.seq_len);
     TrainHooks hooks;
-    hooks.sample = [&](Model& model, int64_t step) { sample(model, step); };
+    hooks.sample = sample_hook(data() / "tokenizer.json", completion_task().prompt, o_.out / "samples.jsonl");
     const TrainSummary s = train({.config = c, .run = o_.out / arm, .resume = true, .threads = o_.threads}, hooks);
     if (s.interrupted) fail(ErrorKind::interrupted, o_.out.string(), "stopped and saved; the same command goes on");
     command(fmt::format("ballast train --config {} --out {}", (o_.out / arm / "config.toml").string(), (o_.out / arm).string()));
@@ -242,21 +243,6 @@ class Quickstart {
     const Json& at = summary_["train"].at(arm + "_at");
     const Json* v = at.find("val/loss");
     return v ? v->as_double() : NAN;
-  }
-
-  // A greedy continuation of a held-out function, to look at while training goes on.
-  void sample(Model& model, int64_t step) {
-    const Task task = completion_task();
-    Engine engine(model, {.slots = 1, .context = 256, .prefill_chunk = 128});
-    GenerateOptions g;
-    g.max_new_tokens = 32;
-    const Generation out = generate(engine, *tokenizer_, Prompt{task.prompt.substr(task.prompt.size() - std::min<size_t>(task.prompt.size(), 160)), {}}, g);
-    log_info("sample at step {}: {:?} -> {:?}", step, task.prompt.substr(task.prompt.rfind('\n', task.prompt.size() - 2) + 1), out.text);
-    Json record = Json::object();
-    record["step"] = step;
-    record["prompt"] = task.prompt;
-    record["text"] = out.text;
-    JsonlWriter(o_.out / "samples.jsonl").write(record);
   }
 
   struct Task {
