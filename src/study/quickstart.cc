@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/config.h"
 #include "base/file.h"
@@ -220,17 +221,7 @@ class Quickstart {
   // Both arms' validation at the step where `none` stopped.
   void compare_at_stop() {
     const int64_t step = arm_steps(steps_);
-    for (const char* arm : {"none", "sign_centered"}) {
-      JsonlReader reader(o_.out / arm / "metrics.jsonl");
-      Json line, at = Json::object();
-      while (reader.next(line)) {
-        if (line.at("step").as_int() != step) continue;
-        for (const char* key : {"val/loss", "val/bpb", "max_vio/mean", "max_vio/worst", "train/loss"})
-          if (const Json* v = line.find(key)) at[key] = *v;
-      }
-      at["step"] = step;
-      summary_["train"][std::string(arm) + "_at"] = at;
-    }
+    for (const char* arm : {"none", "sign_centered"}) summary_["train"][std::string(arm) + "_at"] = figures_at(arm, step);
     const double gap = loss_at("sign_centered") - loss_at("none");
     const double spread = (dtype_ == DType::bf16 ? kBandsBf16 : kBandsF32).spread;
     summary_["loss_note"] = fmt::format(
@@ -239,10 +230,31 @@ class Quickstart {
         step, gap, spread, std::abs(gap) <= 2 * spread ? "not resolved" : "outside of two standard deviations");
     log_info("{}", summary_["loss_note"].as_string());
   }
-  double loss_at(const std::string& arm) {
-    const Json& at = summary_["train"].at(arm + "_at");
-    const Json* v = at.find("val/loss");
-    return v ? v->as_double() : NAN;
+  double loss_at(const std::string& arm) { return summary_["train"].at(arm + "_at").at("val_loss_last").as_double(); }
+
+  // An arm's figures as they stood after `step`, read off its records: validation there, MaxVio over the 20 steps before.
+  Json figures_at(const std::string& arm, int64_t step) const {
+    JsonlReader reader(o_.out / arm / "metrics.jsonl");
+    Json line, at = Json::object();
+    double mean = 0, n = 0;
+    std::map<std::string, double> layers;
+    at["step"] = step;
+    while (reader.next(line)) {
+      const int64_t s = line.at("step").as_int();
+      if (s > step) continue;
+      if (const Json* loss = line.find("val/loss")) at[s == 0 ? "val_loss_first" : "val_loss_last"] = *loss;
+      if (!line.find("max_vio/mean") || s <= step - 20) continue;
+      for (const auto& [key, value] : line.as_object())
+        if (key.starts_with("max_vio/layer_")) layers[key] += value.as_double();
+      mean += line.at("max_vio/mean").as_double();
+      ++n;
+      for (const char* key : {"tokens", "dead"}) at[key] = line.at(key);
+    }
+    double worst = 0;
+    for (const auto& [key, sum] : layers) worst = std::max(worst, sum / n);
+    at["max_vio_worst"] = worst;
+    at["max_vio_mean"] = mean / n;
+    return at;
   }
 
   struct Task {
