@@ -34,7 +34,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double kFullMinutes = 6;
-constexpr int64_t kStepsBf16 = 367, kStepsF32 = 123;  // of 4096 tokens: 1.5M and 0.5M
+constexpr int64_t kStepsBf16 = 367, kStepsF32 = 184;  // of 4096 tokens: 1.5M and 0.75M
 const std::vector<std::string> kArms{"sign_centered", "none", "aux_global"};
 
 int64_t main_steps(DType dtype, double minutes) {
@@ -380,9 +380,10 @@ RunConfig quickstart_recipe(const std::string& arm, DType dtype, double minutes)
   c.schedule.steps = steps;
   c.train.eval_every = stop / 3;
   c.train.checkpoint_every = std::max<int64_t>(20, steps / 4);
-  if (dtype != DType::bf16) {  // a third of the steps: the bias must be three times as quick
-    c.balance.bias_update_rate *= 3;
-    c.balance.rate_drop_at = 0.5;
+  if (dtype != DType::bf16) {  // half of the steps: the bias must be quicker, and calm down sooner
+    c.balance.bias_update_rate = 1.5e-2;
+    c.balance.rate_drop_at = 0.3;
+    c.balance.rate_drop_factor = 0.2;
   }
   if (arm == "sign_centered") {
     c.train.sample_every = std::max<int64_t>(1, stop / 3);
