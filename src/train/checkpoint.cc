@@ -106,10 +106,13 @@ std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints) {
 
 void remove_leftovers(const fs::path& checkpoints) {
   if (!fs::is_directory(checkpoints)) return;
-  std::vector<fs::path> partial;
-  for (const auto& entry : fs::directory_iterator(checkpoints))
-    if (entry.path().filename().string().starts_with(kPartial)) partial.push_back(entry.path());
-  for (const auto& p : partial) fs::remove_all(p);
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(checkpoints)) {
+    const std::string name = entry.path().filename().string();
+    // A folder that was being written, or a file: AtomicFile's name for it until it is whole.
+    if (name.starts_with(kPartial) || name.find(".tmp-") != std::string::npos) left.push_back(entry.path());
+  }
+  for (const auto& p : left) fs::remove_all(p);
 }
 
 void prune_checkpoints(const fs::path& checkpoints, int64_t keep, const std::string& best) {
