@@ -273,9 +273,13 @@ TEST_F(Resume, LeftoversOfAKilledSaveGo) {
   expect_done(command("run"));
   spill(work_ / "run/checkpoints/.partial-step-000009/trainer/state.json", "{");
   spill(work_ / "run/.partial-old-checkpoints/step-000100/config.json", "{");
+  spill(work_ / "run/checkpoints/best.json.tmp-123-4", "{");
   recipe_.schedule.stop_after = 5;
   expect_done(command("run", {"--resume"}));
-  for (const std::string& name : work_.files()) EXPECT_EQ(name.find(".partial-"), std::string::npos) << name;
+  for (const std::string& name : work_.files()) {
+    EXPECT_EQ(name.find(".partial-"), std::string::npos) << name;
+    EXPECT_EQ(name.find(".tmp-"), std::string::npos) << name;
+  }
 }
 
 TEST_F(Resume, AnotherRecipeIsSaid) {
