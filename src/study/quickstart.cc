@@ -380,11 +380,6 @@ RunConfig quickstart_recipe(const std::string& arm, DType dtype, double minutes)
   c.schedule.steps = steps;
   c.train.eval_every = stop / 3;
   c.train.checkpoint_every = std::max<int64_t>(20, steps / 4);
-  if (dtype != DType::bf16) {  // half of the steps: the bias must be quicker, and calm down sooner
-    c.balance.bias_update_rate = 1.5e-2;
-    c.balance.rate_drop_at = 0.3;
-    c.balance.rate_drop_factor = 0.2;
-  }
   if (arm == "sign_centered") {
     c.train.sample_every = std::max<int64_t>(1, stop / 3);
   } else {

@@ -13,6 +13,6 @@ struct QuickstartBands {
   double spread;    // sample standard deviation over seeds of an arm's validation loss at the step where the arms stop
 };
 inline constexpr QuickstartBands kBandsBf16{{4.80, 5.03}, {1.77, 1.84}, 0.027};
-inline constexpr QuickstartBands kBandsF32{{3.0, 7.0}, {1.5, 3.5}, 0.027};
+inline constexpr QuickstartBands kBandsF32{{5.40, 5.70}, {2.00, 2.10}, 0.027};
 
 }  // namespace ballast
