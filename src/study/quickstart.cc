@@ -226,7 +226,7 @@ class Quickstart {
     const double spread = (dtype_ == DType::bf16 ? kBandsBf16 : kBandsF32).spread;
     summary_["loss_note"] = fmt::format(
         "At step {} the validation loss of sign_centered minus none is {:+.4f} nats; over seeds one arm's loss varies by {:.4f} "
-        "(standard deviation, docs/results/quickstart.md): {}.",
+        "(standard deviation, measured in bf16: docs/results/quickstart.md): {}.",
         step, gap, spread, std::abs(gap) <= 2 * spread ? "not resolved" : "outside of two standard deviations");
     log_info("{}", summary_["loss_note"].as_string());
   }
