@@ -10,12 +10,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 namespace ballast::ops::cpu {
 namespace {
 
 constexpr int64_t kGrain = 32;   // block edges are multiples of it
-constexpr int64_t kBlock = 128;  // queries; 64 spares masked products, yet costs more: each product rearranges K anew
+constexpr int64_t kBlock = 64;   // queries: a block's scores and its keys stay in the L2 cache
 
 int64_t padded(int64_t n) { return (n + kGrain - 1) / kGrain * kGrain; }
 
@@ -25,6 +26,13 @@ struct Memory {
   Scratch<S> k, v, q, d_o, p, ds;
   Scratch<float> score, dp, out, dk, dv;
 };
+
+// Where the products' second operand goes: f32 probabilities replace their scores, which keeps a block in the L2 cache.
+template <class S>
+S* over(float* score, Scratch<S>& own, size_t area) {
+  if constexpr (std::is_same_v<S, float>) return score;
+  else return own.at_least(area);
+}
 
 template <class S>
 Memory<S>& memory() {
@@ -88,7 +96,7 @@ void forward_head(const AttentionForward& a, const Segment& s, int64_t head) {
     const int64_t n = std::min(kBlock, s.n_q - begin), rows = padded(n), keys = padded(s.bound(begin + n));
     const auto area = static_cast<size_t>(rows * keys);
     float* score = m.score.at_least(area);
-    S* p = m.p.at_least(area);
+    S* p = over(score, m.p, area);
     float* out = m.out.at_least(static_cast<size_t>(rows * dv));
     S* q = m.q.at_least(static_cast<size_t>(rows * d));
     pack(a.q, head, s.q0 + begin, n, q, d, 0);
@@ -131,7 +139,7 @@ void backward_head(const AttentionBackward& a, const Segment& s, int64_t head, f
     const bool add = begin + n < s.n_q;
     const auto area = static_cast<size_t>(rows * keys);
     float *score = m.score.at_least(area), *dp = m.dp.at_least(area);
-    S *p = m.p.at_least(area), *ds = m.ds.at_least(area), *q = m.q.at_least(static_cast<size_t>(rows * d));
+    S *p = over(score, m.p, area), *ds = over(dp, m.ds, area), *q = m.q.at_least(static_cast<size_t>(rows * d));
     S* d_o = m.d_o.at_least(static_cast<size_t>(rows * dv));
     float* dq = m.out.at_least(static_cast<size_t>(rows * d));
     const int64_t first = s.q0 + begin;

@@ -14,11 +14,12 @@ struct ScoreBlock {
 };
 
 // p (rows, keys) = exp(scale * score - maximum of the row), zero where the row does not see the key and in padding.
-// reciprocal[i] = 1 / (sum of row i), 0 where it sees nothing; lse[i] = maximum + log(sum).
+// reciprocal[i] = 1 / (sum of row i), 0 where it sees nothing; lse[i] = maximum + log(sum). p may be the scores.
 void softmax_rows(const ScoreBlock& b, float* p, float* lse, float* reciprocal);
 void softmax_rows(const ScoreBlock& b, bf16* p, float* lse, float* reciprocal);
 
-// p = exp(scale * score - lse), ds = p * (dp - d_o . o) * scale, zero as above. d_o (queries, width) is dense.
+// p = exp(scale * score - lse), ds = p * (dp - d_o . o) * scale, zero as above. d_o (queries, width) is dense. p may be the
+// scores, and ds dp.
 void softmax_backward_rows(const ScoreBlock& b, const float* lse, const float* dp, const float* d_o, const float* o,
                            int64_t o_stride, int64_t width, float* p, float* ds);
 void softmax_backward_rows(const ScoreBlock& b, const float* lse, const float* dp, const bf16* d_o, const bf16* o,
