@@ -254,6 +254,8 @@ TokenizerSpec read_tokenizer_json(const std::filesystem::path& file) {
     spec.config = Json::read(config);
     spec.config.as_object(config.string());
   }
+  const std::filesystem::path chat = file.parent_path() / "chat_template.jinja";  // goes before the config's, if both are
+  if (std::filesystem::exists(chat)) spec.config["chat_template"] = read_file(chat);
   assign_control(spec, config.string());
   return spec;
 }
