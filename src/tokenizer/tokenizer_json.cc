@@ -62,7 +62,7 @@ class Reader {
       if (list.empty()) return;
       fail(ErrorKind::unsupported, at("normalizer"), "the normalizer {} is not supported", list[0].dump());
     }
-    fail(ErrorKind::unsupported, at("normalizer"), "the normalizer '{}' is not supported", type);
+    fail(ErrorKind::unsupported, at("normalizer"), "the normalizer '{}' is not supported (no model of the family has one)", type);
   }
 
   const Json& model() const { return root_.at("model", where_); }
