@@ -61,7 +61,7 @@ void cmd_tokenizer_check(CommandLine& line) {
   std::vector<std::string> vectors;
   int threads = 0;
   line.positional("TOKENIZER.JSON", file, "the tokenizer, or the folder that has it");
-  line.positional("VECTORS...", vectors,
+  line.positional("VECTORS", vectors,
                   "texts with their ids: .jsonl files of {\"text\", \"ids\"}, or llama.cpp's .inp beside their .out");
   line.out(out, "FILE", "write the result there instead of printing it");
   line.threads(threads);
