@@ -84,9 +84,9 @@ ballast_module(formats FLOORS core)
 ballast_module(tokenizer FLOORS base LIBRARIES ${PCRE2_LIBRARY} INCLUDES ${PCRE2_INCLUDE})
 ballast_module(data FLOORS tokenizer)
 generate_type_registry(${CMAKE_BINARY_DIR}/generated/generated/skip_policies.h model/moe/skip ballast::skip
-                       SkipPolicies kSkipPolicyNames)
+                       SkipPolicyTypes kSkipPolicyNames)
 generate_type_registry(${CMAKE_BINARY_DIR}/generated/generated/balance_rules.h model/moe/balance ballast::balance
-                       BalanceRules kBalanceRuleNames)
+                       BalanceRuleTypes kBalanceRuleNames)
 ballast_module(model FLOORS ops formats)
 ballast_module(train FLOORS model data)
 ballast_module(infer FLOORS model tokenizer)
