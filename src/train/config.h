@@ -33,10 +33,13 @@ struct DataConfig {
   }
 };
 
+// Warm-up, plateau, fall. Without a plateau and with the cosine: the usual cosine schedule. With a plateau up to 0.8 or 0.9 of
+// the steps and a linear or 1-sqrt fall: warmup-stable-decay (WSD; Haegele et al., arXiv 2405.18392).
 struct ScheduleConfig {
   int64_t steps = 1000;
   double warmup = 0.05;       // share of the steps
-  double constant_until = 0;  // share of the steps; then cosine
+  double constant_until = 0;  // share of the steps
+  std::string decay = "cosine";
   double final_ratio = 0.1;   // of the peak, at the end
   int64_t stop_after = 0;     // steps actually run, on the schedule of all `steps`; 0: all
 
@@ -44,12 +47,14 @@ struct ScheduleConfig {
   void visit(V& v) {
     v("steps", steps, "optimizer steps of the whole schedule");
     v("warmup", warmup, "share of the steps over which the learning rate rises");
-    v("constant_until", constant_until, "share of the steps up to which it stays at its peak; then it falls as a cosine");
+    v("constant_until", constant_until, "share of the steps up to which it stays at its peak (WSD: 0.8 or 0.9)");
+    v("decay", decay, "how it falls from there: cosine, linear or 1-sqrt");
     v("final_ratio", final_ratio, "learning rate at the end, as a share of the peak");
     v("stop_after", stop_after, "stop after this many steps of the schedule; 0 runs all");
   }
   // Learning rate of step `step` (from 0), as a share of the peak.
   double factor(int64_t step) const;
+  static std::vector<std::string> decays() { return {"cosine", "linear", "1-sqrt"}; }
   int64_t run_steps() const { return stop_after > 0 && stop_after < steps ? stop_after : steps; }
 };
 

@@ -214,12 +214,35 @@ TEST(Schedule, WarmUpPlateauAndCosine) {
   EXPECT_EQ(stopped.run_steps(), 100);
 }
 
+TEST(Schedule, WarmUpStableDecay) {
+  ScheduleConfig s{.steps = 100, .warmup = 0.1, .constant_until = 0.8, .decay = "linear", .final_ratio = 0};
+  EXPECT_DOUBLE_EQ(s.factor(4), 0.5);
+  for (const int64_t stable : {9, 10, 50, 79, 80}) EXPECT_DOUBLE_EQ(s.factor(stable), 1) << stable;
+  EXPECT_DOUBLE_EQ(s.factor(85), 0.75);
+  EXPECT_DOUBLE_EQ(s.factor(95), 0.25);
+  EXPECT_DOUBLE_EQ(s.factor(100), 0);
+  s.final_ratio = 0.2;
+  EXPECT_DOUBLE_EQ(s.factor(95), 0.4);
+  s.decay = "1-sqrt";
+  EXPECT_DOUBLE_EQ(s.factor(80), 1);
+  EXPECT_DOUBLE_EQ(s.factor(85), 0.6);
+  EXPECT_DOUBLE_EQ(s.factor(100), 0.2);
+}
+
 TEST_F(Training, LearningRateIsLoggedAsUsed) {
   recipe.schedule.warmup = 0.5;
+  recipe.schedule.decay = "1-sqrt";
   train_as("run", recipe);
   const auto lr = series(run("run"), "lr");
   ASSERT_EQ(lr.size(), 4u);
   for (int64_t i = 0; i < 4; ++i) EXPECT_DOUBLE_EQ(lr[i], 1e-2 * recipe.schedule.factor(i));
+}
+
+TEST_F(Training, RefusesAnUnknownDecay) {
+  recipe.schedule.decay = "1_sqrt";
+  const std::string error = error_text(ErrorKind::usage, [&] { train_as("run", recipe); });
+  EXPECT_NE(error.find("schedule.decay"), std::string::npos) << error;
+  EXPECT_NE(error.find("'1-sqrt'"), std::string::npos) << error;
 }
 
 TEST_F(Training, InitFromTakesWeightsAndNothingElse) {
