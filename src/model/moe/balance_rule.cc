@@ -62,6 +62,7 @@ void BalanceConfig::visit(FieldList& v) {
   v("bias_update_rate", bias_update_rate, "step of the bias per optimizer step; none: the rule's own (" + own_rates() + ")");
   v("rate_drop_at", rate_drop_at, "share of the run after which the rate drops; 1: never");
   v("rate_drop_factor", rate_drop_factor, "what the rate is multiplied by from there; 0 freezes the bias");
+  v("probe_every", probe_every, "report the biases' health every so many steps, on one held-out batch; 0: never");
   list_rule_fields(*rules, v);
 }
 
@@ -78,6 +79,7 @@ void validate(const BalanceConfig& c) {
     fail(ErrorKind::usage, "balance.bias_update_rate", "{} is not a step size", u);
   if (!(c.rate_drop_at >= 0 && c.rate_drop_at <= 1))
     fail(ErrorKind::usage, "balance.rate_drop_at", "{} is not a share of the run (0..1)", c.rate_drop_at);
+  if (c.probe_every < 0) fail(ErrorKind::usage, "balance.probe_every", "{} is not a number of steps", c.probe_every);
 }
 
 void update_bias(const BalanceConfig& config, double rate, const std::vector<int64_t>& load, std::vector<float>& bias) {

@@ -23,6 +23,7 @@ struct BalanceConfig {
   std::optional<double> bias_update_rate;  // none: the rule's own
   double rate_drop_at = 1;       // share of the run after which the rate is multiplied by ...
   double rate_drop_factor = 0.1;  // ... this
+  int64_t probe_every = 100;      // steps between reports of the biases' health (docs/metrics.md); 0: none
   Opaque<BalanceRules> rules;
 
   void visit(FieldList& v);
