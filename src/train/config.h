@@ -88,7 +88,7 @@ struct LoopConfig {
     v("seed", seed, "seed of weights and data order");
     v("micro_batches", micro_batches, "micro-batches accumulated per optimizer step");
     v("recompute", recompute, "keep only the layers' inputs and repeat each layer's forward for its backward: less memory, "
-                              "about a third more time, the same results to the bit");
+                              "about a fifth more time, the same results to the bit");
     v("mtp_loss_weight", mtp_loss_weight, "weight of the multi-token prediction loss");
     v("eval_every", eval_every, "validate every so many steps, with load counting off; 0: only at the end");
     v("eval_windows", eval_windows, "windows per validation; 0: all held-out windows");
