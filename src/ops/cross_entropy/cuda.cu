@@ -47,7 +47,7 @@ __device__ int64_t checked_target(const int32_t* targets, int64_t t, int64_t voc
 
 // The block's sum and whether any thread voted, to every thread. The order of the merges is fixed.
 __device__ void merge_block(RunningSum& total, bool& any) {
-  __shared__ RunningSum sums[kThreads / 32];
+  __shared__ float2 sums[kThreads / 32];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   for (int offset = 16; offset > 0; offset /= 2) {
     RunningSum other;
@@ -55,10 +55,10 @@ __device__ void merge_block(RunningSum& total, bool& any) {
     other.sum = __shfl_down_sync(0xffffffff, total.sum, offset);
     total.merge(other);
   }
-  if (lane == 0) sums[warp] = total;
+  if (lane == 0) sums[warp] = {total.max, total.sum};
   any = __syncthreads_or(any);
-  total = sums[0];
-  for (int w = 1; w < kThreads / 32; ++w) total.merge(sums[w]);
+  total = {sums[0].x, sums[0].y};
+  for (int w = 1; w < kThreads / 32; ++w) total.merge({sums[w].x, sums[w].y});
 }
 
 // dlogits of one row; `z` and `dz` may be the same row. at_target: scale (p - 1), without cancellation.

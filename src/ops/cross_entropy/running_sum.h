@@ -3,18 +3,17 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 
 #include "ops/math.h"
 
 namespace ballast::ops {
 
 struct RunningSum {
-  float max = -std::numeric_limits<float>::infinity();
+  float max = -INFINITY;
   float sum = 0;
 
   // Before anything finite came, the shift is 0, not -inf: exp(-inf - -inf) would be NaN for a masked logit.
-  BALLAST_HD float shift() const { return max == -std::numeric_limits<float>::infinity() ? 0.0f : max; }
+  BALLAST_HD float shift() const { return max == -INFINITY ? 0.0f : max; }
 
   BALLAST_HD void raise(float to) {
     if (!(to > max)) return;
