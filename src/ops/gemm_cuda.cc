@@ -7,12 +7,12 @@
 
 #include "core/cuda_check.h"
 
-#define CUBLAS_CHECK(call)                                                                                   \
-  do {                                                                                                       \
-    const cublasStatus_t cublas_check_status_ = (call);                                                      \
-    if (cublas_check_status_ != CUBLAS_STATUS_SUCCESS)                                                       \
+#define CUBLAS_CHECK(call)                                                                                    \
+  do {                                                                                                        \
+    const cublasStatus_t cublas_check_status_ = (call);                                                       \
+    if (cublas_check_status_ != CUBLAS_STATUS_SUCCESS)                                                        \
       ::ballast::fail(::ballast::ErrorKind::device, "cuBLASLt", "{} at {}:{}: {}", #call, __FILE__, __LINE__, \
-                      cublasLtGetStatusName(cublas_check_status_));                                          \
+                      cublasLtGetStatusName(cublas_check_status_));                                           \
   } while (false)
 
 namespace ballast::ops::cuda {
@@ -54,7 +54,8 @@ struct LtGemm::Library {
     CUBLAS_CHECK(cublasLtCreate(&handle));
     CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&preference));
     set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
-    // Split-K partial sums go through the workspace and are added in a fixed order; in place, the order is the scheduler's.
+    // Split-K partial sums go through the workspace and are added in a fixed order; in place, the order is the
+    // scheduler's.
     set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
   }
   ~Library() {
@@ -70,13 +71,16 @@ struct LtGemm::Plan {
   int chosen = 0;
 
   explicit Plan(const Gemm& g) {
-    const cublasOperation_t op_a = g.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, op_b = g.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t op_a = g.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
+                            op_b = g.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     CUBLAS_CHECK(cublasLtMatmulDescCreate(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F));
     CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof(op_a)));
     CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_TRANSB, &op_b, sizeof(op_b)));
-    const auto layout = [](cublasLtMatrixLayout_t* l, DType t, bool transposed, int64_t rows, int64_t columns, int64_t ld) {
+    const auto layout = [](cublasLtMatrixLayout_t* l, DType t, bool transposed, int64_t rows, int64_t columns,
+                           int64_t ld) {
       if (transposed) std::swap(rows, columns);
-      CUBLAS_CHECK(cublasLtMatrixLayoutCreate(l, data_type(t), static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), ld));
+      CUBLAS_CHECK(
+          cublasLtMatrixLayoutCreate(l, data_type(t), static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), ld));
     };
     layout(&a, g.input, g.transpose_a, g.m, g.k, g.lda);
     layout(&b, g.input, g.transpose_b, g.k, g.n, g.ldb);
@@ -92,8 +96,9 @@ struct LtGemm::Plan {
 
 LtGemm::LtGemm(Device& device) : device_(device) {
   if (capturing(stream_of(device)))
-    fail(ErrorKind::device, "linear", "the first matrix product of a stream allocates its workspace: run the step once "
-                                      "before capturing it");
+    fail(ErrorKind::device, "linear",
+         "the first matrix product of a stream allocates its workspace: run the step once "
+         "before capturing it");
   workspace_ = Buffer(device, kWorkspaceBytes);
   library_ = std::make_unique<Library>();
 }
@@ -109,20 +114,21 @@ void LtGemm::choose(Plan& plan, const Gemm& g) {
   plan.candidates.resize(kCandidates);
   int found = 0;
   const cublasStatus_t status =
-      cublasLtMatmulAlgoGetHeuristic(library_->handle, plan.product, plan.a, plan.b, plan.d, plan.d, preference, kCandidates,
-                                     plan.candidates.data(), &found);
+      cublasLtMatmulAlgoGetHeuristic(library_->handle, plan.product, plan.a, plan.b, plan.d, plan.d, preference,
+                                     kCandidates, plan.candidates.data(), &found);
   plan.candidates.resize(status == CUBLAS_STATUS_SUCCESS ? static_cast<size_t>(found) : 0);
   std::erase_if(plan.candidates, [](const auto& c) { return c.state != CUBLAS_STATUS_SUCCESS; });
   if (plan.candidates.empty())
-    fail(ErrorKind::unsupported, "linear", "cuBLASLt ({}) has no algorithm with a fixed order of sums for {} x {} x {}, {} to {}",
+    fail(ErrorKind::unsupported, "linear",
+         "cuBLASLt ({}) has no algorithm with a fixed order of sums for {} x {} x {}, {} to {}",
          cublasLtGetStatusName(status), g.m, g.n, g.k, name_of(g.input), name_of(g.output));
 }
 
 void LtGemm::launch(const Plan& plan, const Gemm& g, int candidate, void* d) {
   const float one = 1, beta = g.accumulate ? 1 : 0;
-  CUBLAS_CHECK(cublasLtMatmul(library_->handle, plan.product, &one, g.a, plan.a, g.b, plan.b, &beta, g.d, plan.d, d, plan.d,
-                              &plan.candidates[static_cast<size_t>(candidate)].algo, workspace_.data(), kWorkspaceBytes,
-                              stream_of(device_)));
+  CUBLAS_CHECK(cublasLtMatmul(library_->handle, plan.product, &one, g.a, plan.a, g.b, plan.b, &beta, g.d, plan.d, d,
+                              plan.d, &plan.candidates[static_cast<size_t>(candidate)].algo, workspace_.data(),
+                              kWorkspaceBytes, stream_of(device_)));
 }
 
 // The median of five, into memory of its own: an accumulating product must run once.
@@ -155,8 +161,19 @@ void LtGemm::time_candidates(Plan& plan, const Gemm& g) {
 
 LtGemm::Plan& LtGemm::plan_for(const Gemm& g) {
   const int64_t flags = int64_t{g.transpose_a} | int64_t{g.transpose_b} << 1 | int64_t{g.accumulate} << 2;
-  const Key key{g.m, g.n, g.k, g.lda, g.ldb, g.ldd, flags, static_cast<int64_t>(g.input), static_cast<int64_t>(g.output),
-                alignment(g.a), alignment(g.b), alignment(g.d), tune};
+  const Key key{g.m,
+                g.n,
+                g.k,
+                g.lda,
+                g.ldb,
+                g.ldd,
+                flags,
+                static_cast<int64_t>(g.input),
+                static_cast<int64_t>(g.output),
+                alignment(g.a),
+                alignment(g.b),
+                alignment(g.d),
+                tune};
   std::unique_ptr<Plan>& plan = plans_[key];
   if (!plan) {
     auto made = std::make_unique<Plan>(g);

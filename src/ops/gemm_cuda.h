@@ -23,8 +23,8 @@ class LtGemm {
 
   void run(const Gemm& g);
 
-  // When on, a shape met for the first time outside of a capture times the heuristic's candidates and keeps the fastest.
-  // Off, the heuristic's first is taken: the bits then do not depend on timing.
+  // When on, a shape met for the first time outside of a capture times the heuristic's candidates and keeps the
+  // fastest. Off, the heuristic's first is taken: the bits then do not depend on timing.
   bool tune = false;
   size_t plans() const { return plans_.size(); }
 

@@ -1,6 +1,6 @@
-// What ptxas says of every kernel, checked without a GPU: no stack frame, no spill, no warning that wgmma is serialised or
-// setmaxnreg ignored, and no more registers or shared memory than tests/gpu/ptxas.txt allows. The reports are left beside
-// the objects by cmake/ptxas_log.sh. BALLAST_UPDATE=1 rewrites the table; look at the diff.
+// What ptxas says of every kernel, checked without a GPU: no stack frame, no spill, no warning that wgmma is serialised
+// or setmaxnreg ignored, and no more registers or shared memory than tests/gpu/ptxas.txt allows. The reports are left
+// beside the objects by cmake/ptxas_log.sh. BALLAST_UPDATE=1 rewrites the table; look at the diff.
 #include <cxxabi.h>
 #include <gtest/gtest.h>
 
@@ -57,7 +57,8 @@ void read_report(std::istream& in, const std::string& source, Report& report) {
       use.stack = number(line, R"((\d+) bytes stack frame)");
       use.spills = number(line, R"((\d+) bytes spill stores)") + number(line, R"((\d+) bytes spill loads)");
       if (use.stack || use.spills)
-        report.faults.push_back(key + ": " + line.substr(line.find_first_not_of(' ')) + ": an array or a register went to memory");
+        report.faults.push_back(key + ": " + line.substr(line.find_first_not_of(' ')) +
+                                ": an array or a register went to memory");
     } else if (line.find(": Used ") != std::string::npos && !key.empty()) {
       report.kernels[key].registers = number(line, R"(Used (\d+) registers)");
       report.kernels[key].shared = number(line, R"((\d+) bytes smem)");
@@ -90,8 +91,8 @@ std::vector<std::string> compare(const Report& report, const Table& table) {
       faults.push_back(key + " is not in the table");
     } else if (use.registers > it->second.registers || use.shared > it->second.shared) {
       std::ostringstream text;
-      text << key << ": " << use.registers << " registers, " << use.shared << " bytes of shared memory; the table allows "
-           << it->second.registers << " and " << it->second.shared;
+      text << key << ": " << use.registers << " registers, " << use.shared
+           << " bytes of shared memory; the table allows " << it->second.registers << " and " << it->second.shared;
       faults.push_back(text.str());
     }
   }
@@ -106,7 +107,8 @@ Report read_reports(const fs::path& build, const fs::path& sources) {
   for (const auto& entry : fs::recursive_directory_iterator(build)) {
     const std::string path = entry.path().string(), suffix = ".cu.o.ptxas";
     const size_t at = path.find(".dir/src/");
-    if (at == std::string::npos || path.size() < suffix.size() || path.substr(path.size() - suffix.size()) != suffix) continue;
+    if (at == std::string::npos || path.size() < suffix.size() || path.substr(path.size() - suffix.size()) != suffix)
+      continue;
     found[path.substr(at + 9, path.size() - at - 9 - std::string(".o.ptxas").size())] = entry.path();
   }
   Report report;
@@ -147,8 +149,8 @@ constexpr char kReport[] =
 
 std::vector<std::string> faults_of(const std::string& stack, const std::string& spill, const std::string& table,
                                    const std::string& more = "") {
-  const std::string text =
-      std::regex_replace(std::regex_replace(std::string(kReport), std::regex("%STACK%"), stack), std::regex("%SPILL%"), spill);
+  const std::string text = std::regex_replace(std::regex_replace(std::string(kReport), std::regex("%STACK%"), stack),
+                                              std::regex("%SPILL%"), spill);
   Report report;
   std::istringstream in(text + more), rows(table);
   read_report(in, "a/cuda.cu", report);

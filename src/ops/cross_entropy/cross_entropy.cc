@@ -60,11 +60,11 @@ void cross_entropy_forward(Device& device, const CrossEntropyForward& a) {
   if (!scope) return;
   switch (device.kind) {
     case DeviceKind::ref:
-      return dispatch_ref("cross_entropy.forward", a.logits.dtype, [&]<class T>() {
-        ref::cross_entropy_forward<T>(a);
-        if constexpr (!std::is_same_v<T, std::complex<double>>)
-          if (a.dlogits) ref::cross_entropy_backward<T>(a.backward());
-      });
+      dispatch_ref("cross_entropy.forward", a.logits.dtype, [&]<class T>() { ref::cross_entropy_forward<T>(a); });
+      if (a.dlogits)
+        dispatch_ref_real("cross_entropy.forward", a.logits.dtype,
+                          [&]<class T>() { ref::cross_entropy_backward<T>(a.backward()); });
+      return;
     case DeviceKind::cpu: return cpu::cross_entropy_forward(device, a);
     case DeviceKind::cuda: return cuda::cross_entropy_forward(device, a);
   }

@@ -1,5 +1,5 @@
-// cross_entropy on CUDA: one block a row. Forward reads a row once (running maximum and sum, merged by a fixed tree); with
-// a gradient asked for, the block walks the row a second time right after, while it lies in L2.
+// cross_entropy on CUDA: one block a row. Forward reads a row once (running maximum and sum, merged by a fixed tree);
+// with a gradient asked for, the block walks the row a second time right after, while it lies in L2.
 #include <cuda_bf16.h>
 
 #include "core/cuda_check.h"
@@ -24,8 +24,10 @@ __device__ void load(const float* from, float (&to)[N]) {
 
 template <int N>
 __device__ void store(const float (&from)[N], float* to) {
-  if constexpr (N == 4) *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1], from[2], from[3]);
-  else *to = from[0];
+  if constexpr (N == 4)
+    *reinterpret_cast<float4*>(to) = make_float4(from[0], from[1], from[2], from[3]);
+  else
+    *to = from[0];
 }
 
 template <int N>
@@ -83,8 +85,8 @@ __device__ void gradient_row(const float* z, S* dz, int64_t vocab, int64_t targe
 // N logits at a time: N divides the width of a row. S is void where no gradient is asked for.
 template <int N, class S>
 __global__ void __launch_bounds__(kThreads)
-    forward_kernel(const float* logits, int64_t stride, const int32_t* targets, float* loss, float* lse, int32_t* correct,
-                   int64_t vocab, const float* scale, S* dlogits, int64_t dlogits_stride) {
+    forward_kernel(const float* logits, int64_t stride, const int32_t* targets, float* loss, float* lse,
+                   int32_t* correct, int64_t vocab, const float* scale, S* dlogits, int64_t dlogits_stride) {
   const int64_t t = blockIdx.x, target = checked_target(targets, t, vocab);
   const float* z = logits + t * stride;
   const float at_target = target < 0 ? 0.0f : z[target];
@@ -119,14 +121,17 @@ __global__ void __launch_bounds__(kThreads)
 
 // Every row starts at a multiple of four elements, and its width is one.
 bool takes_four(const Tensor& t) {
-  return !t || (reinterpret_cast<uintptr_t>(t.data) % (4 * size_of(t.dtype)) == 0 && t.stride[0] % 4 == 0 && t[1] % 4 == 0);
+  return !t ||
+         (reinterpret_cast<uintptr_t>(t.data) % (4 * size_of(t.dtype)) == 0 && t.stride[0] % 4 == 0 && t[1] % 4 == 0);
 }
 
 // Calls f.operator()<N>() for the widest load that both tensors allow.
 template <class F>
 void dispatch_width(const Tensor& logits, const Tensor& dlogits, F&& f) {
-  if (takes_four(logits) && takes_four(dlogits)) f.template operator()<4>();
-  else f.template operator()<1>();
+  if (takes_four(logits) && takes_four(dlogits))
+    f.template operator()<4>();
+  else
+    f.template operator()<1>();
 }
 
 }  // namespace

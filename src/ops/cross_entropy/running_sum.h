@@ -1,5 +1,6 @@
 // The sum of exponentials in one pass: sum = Σ exp(z - max) over what was added so far, rescaled whenever the maximum
-// grows (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"). NaN and +inf end as NaN, as in ref.h.
+// grows (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"). NaN and +inf end as NaN, as in
+// ref.h.
 #pragma once
 
 #include <cmath>
@@ -37,8 +38,9 @@ struct RunningSum {
 };
 
 // Where a pass over a row stands: `threads` threads take `vector` neighbours each, then the next threads * vector. A
-// gradient of half the size may lie in the logits' own row: what pass p writes at 2 bytes an element lies below 4 bytes an
-// element of pass p + 1 and, but for pass 0, of pass p; a barrier between the reads and the writes of each pass is enough.
+// gradient of half the size may lie in the logits' own row: what pass p writes at 2 bytes an element lies below 4 bytes
+// an element of pass p + 1 and, but for pass 0, of pass p; a barrier between the reads and the writes of each pass is
+// enough.
 struct RowPasses {
   int threads, vector;
   BALLAST_HD int64_t passes(int64_t width) const {

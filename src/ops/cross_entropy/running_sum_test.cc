@@ -33,7 +33,8 @@ TEST(RunningSum, EqualsTwoPasses) {
       for (float& v : z) max = std::max(max, v = static_cast<float>(scale * rng.normal()));
       double sum = 0;
       for (const float v : z) sum += std::exp(double(v) - max);
-      EXPECT_NEAR(lse(reduce(z, 32)), max + std::log(sum), 2e-7 * (1 + std::abs(max))) << n << " logits, scale " << scale;
+      EXPECT_NEAR(lse(reduce(z, 32)), max + std::log(sum), 2e-7 * (1 + std::abs(max)))
+          << n << " logits, scale " << scale;
     }
 }
 
@@ -68,7 +69,8 @@ TEST(RowPasses, TakeEveryElementOnce) {
   }
 }
 
-// bf16 gradients in the logits' own row: after the barrier of pass p, what is written lies within what passes 0..p read.
+// bf16 gradients in the logits' own row: after the barrier of pass p, what is written lies within what passes 0..p
+// read.
 TEST(RowPasses, HalfSizedGradientsNeverOverwriteLogitsYetToBeRead) {
   for (const int vector : {1, 4}) {
     const RowPasses map{512, vector};

@@ -1,4 +1,5 @@
-// Where permute's CUDA kernels put rows: the index arithmetic apart from the threads, so that a test runs it on the host.
+// Where permute's CUDA kernels put rows: the index arithmetic apart from the threads, so that a test runs it on the
+// host.
 #pragma once
 
 #include "ops/math.h"

@@ -1,5 +1,5 @@
-// The CUDA kernels' index arithmetic, re-run on the host: every slot of an expert gets a row of its own, in the order of
-// the slots, for any routing.
+// The CUDA kernels' index arithmetic, re-run on the host: every slot of an expert gets a row of its own, in the order
+// of the slots, for any routing.
 #include "ops/permute/place.h"
 
 #include <gtest/gtest.h>

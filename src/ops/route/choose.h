@@ -16,7 +16,8 @@ BALLAST_HD inline Candidate better(Candidate a, Candidate b) {
   return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
 }
 
-// The best of a lane's experts that are not taken (bit i: expert lane + 32 i); nothing left is an index past all experts.
+// The best of a lane's experts that are not taken (bit i: expert lane + 32 i); nothing left is an index past all
+// experts.
 BALLAST_HD inline Candidate best_of_lane(const float* c, int experts, unsigned taken, int lane) {
   Candidate best{-INFINITY, experts + lane};
   for (int i = 0, e = lane; e < experts; ++i, e += 32)

@@ -74,7 +74,8 @@ TEST(RouteChoose, GroupsEqualSorting) {
       const int n = std::max(1, groups / 2);
       for (int i = 0; i < n; ++i) {
         std::vector<Candidate> lanes;
-        for (int l = 0; l < kLanes; ++l) lanes.push_back(group_candidate(l < groups ? score[l] : 0, l, groups, kept[l]));
+        for (int l = 0; l < kLanes; ++l)
+          lanes.push_back(group_candidate(l < groups ? score[l] : 0, l, groups, kept[l]));
         const int best = butterfly(lanes).index;
         ASSERT_LT(best, groups);
         kept[static_cast<size_t>(best)] = 1;
