@@ -127,7 +127,10 @@ class Bench {
 
 std::string shape_of(std::initializer_list<int64_t> list) {
   std::string s;
-  for (const int64_t d : list) s += (s.empty() ? "" : "x") + std::to_string(d);
+  for (const int64_t d : list) {
+    if (!s.empty()) s += 'x';
+    s += std::to_string(d);
+  }
   return s;
 }
 
