@@ -59,10 +59,15 @@ endif()
 
 if(BALLAST_CUDA)
   find_package(CUDAToolkit REQUIRED)
+  if(NOT TARGET CUDA::cublasLt)
+    message(FATAL_ERROR "The CUDA toolkit in ${CUDAToolkit_TARGET_DIR} has no cuBLASLt, which matrix products use: install "
+                        "libcublas-dev of the same version, or configure without -DBALLAST_CUDA=ON")
+  endif()
   enable_language(CUDA)
   # CMake 3.25 does not know that nvcc 13 speaks C++20; nvcc cannot evaluate fmt 9 format strings at compile time. 90a: wgmma and setmaxnreg need it.
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   set(CMAKE_CUDA_ARCHITECTURES OFF)
-  set(CMAKE_CUDA_FLAGS "-O3 -DNDEBUG -lineinfo -DFMT_CONSTEVAL= -DFMT_USE_CONSTEXPR=1 -gencode=arch=compute_90a,code=sm_90a -Xptxas -v")
+  set(CMAKE_CUDA_FLAGS "-O3 -DNDEBUG -lineinfo -DFMT_CONSTEVAL= -DFMT_USE_CONSTEXPR=1 -gencode=arch=compute_90a,code=sm_90a -Xptxas -v,-warn-spills,-warn-lmem-usage")
+  list(PREPEND CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/cmake/ptxas_log.sh)
 endif()

@@ -18,7 +18,12 @@ function(ballast_module name)
     endforeach()
     return()
   endif()
+  # x/cuda.cu and x/cuda.cc (or y_cuda.*) are the CUDA backends: kernels, and host code that calls NVIDIA's libraries.
+  set(cuda ${sources})
+  list(FILTER cuda INCLUDE REGEX "[/_]cuda\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "[/_]cuda\\.cc$")
   if(BALLAST_CUDA)
+    list(APPEND sources ${cuda})
     file(GLOB_RECURSE cuda CONFIGURE_DEPENDS ${BALLAST_MODULE_DIR}/${name}/*.cu)
     list(APPEND sources ${cuda})
   else()
@@ -79,14 +84,15 @@ ballast_module(base LIBRARIES ${CRYPTO_LIBRARY}
 ballast_module(core FLOORS base LIBRARIES $<$<BOOL:${BALLAST_CUDA}>:CUDA::cudart>)
 # Three SIMD tiers are enough: AVX-512, AVX2, and the portable fallback. Each further one costs compile time.
 ballast_module(ops FLOORS core LIBRARIES ${DNNL_LIBRARY} ${HWY_LIBRARY} ${OpenMP_CXX_LIBRARIES}
+               $<$<BOOL:${BALLAST_CUDA}>:CUDA::cublasLt>
                DEFINITIONS "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
 ballast_module(formats FLOORS core)
 ballast_module(tokenizer FLOORS base LIBRARIES ${PCRE2_LIBRARY} INCLUDES ${PCRE2_INCLUDE})
 ballast_module(data FLOORS tokenizer)
 generate_type_registry(${CMAKE_BINARY_DIR}/generated/generated/skip_policies.h model/moe/skip ballast::skip
-                       SkipPolicies kSkipPolicyNames)
+                       SkipPolicyTypes kSkipPolicyNames)
 generate_type_registry(${CMAKE_BINARY_DIR}/generated/generated/balance_rules.h model/moe/balance ballast::balance
-                       BalanceRules kBalanceRuleNames)
+                       BalanceRuleTypes kBalanceRuleNames)
 ballast_module(model FLOORS ops formats)
 ballast_module(train FLOORS model data)
 ballast_module(infer FLOORS model tokenizer)

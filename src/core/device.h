@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <typeindex>
 
 #include "base/thread_pool.h"
 #include "core/tensor.h"
@@ -59,9 +60,19 @@ class Device {
   virtual void download(void* to, const void* from, size_t bytes) = 0;   // to the host, after waiting
   virtual void synchronize() {}
 
+  // What a backend keeps for as long as the device lives (a library's handle and workspace): made by the first call that
+  // asks for it, one per type, destroyed before the stream.
+  template <class T>
+  T& state() {
+    std::shared_ptr<void>& slot = states_[std::type_index(typeid(T))];
+    if (!slot) slot = std::make_shared<T>(*this);
+    return *static_cast<T*>(slot.get());
+  }
+
  protected:
   Device(DeviceKind kind, int threads) : kind(kind), pool_(threads) {}
   void* stream_ = nullptr;
+  std::map<std::type_index, std::shared_ptr<void>> states_;
 
  private:
   ThreadPool pool_;

@@ -14,7 +14,10 @@ class CudaDevice : public Device {
     CUDA_CHECK(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
     stream_ = s;
   }
-  ~CudaDevice() override { cudaStreamDestroy(s()); }
+  ~CudaDevice() override {
+    states_.clear();
+    cudaStreamDestroy(s());
+  }
   void* allocate(size_t bytes) override {
     void* p = nullptr;
     CUDA_CHECK(cudaMalloc(&p, bytes ? bytes : 64));

@@ -64,7 +64,9 @@ inline SkipConfig policy(const std::string& name, int top_k = 0, double min_p = 
   c.policy = name;
   c.top_k = top_k;
   c.renorm = renorm;
-  std::get<skip::minp>(c.policies).min_p = min_p;
+  Json fields = Json::object();
+  fields["min_p"] = min_p;
+  read_config(c, fields, "test");
   return c;
 }
 

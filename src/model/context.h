@@ -46,12 +46,19 @@ struct Pass {
   double aux_seq = 0, aux_global = 0;
   Tensor aux_loss;     // (L, 2) full, out: sequence-wise and global loss of each MoE layer; needed when one is on
   Tensor aux_running;  // i64 (L, E + 1): the global loss's counts over the micro-batches of the step
+  Tensor aux_f_seq, aux_f_global;  // (L, B, E), (L, 1, E) full, out: relative frequencies, kept for backward
   Tensor aux_scale;    // (1) full: gradient of the total with respect to each auxiliary loss
+
+  // Training: false keeps the layers' inputs alone, and backward repeats each layer's forward (recomputation of
+  // activations; Chen et al., arXiv 1604.06174).
+  bool keep_activations = true;
+  bool repeats = false;  // this is such a repetition: what the first time counted is not counted again
 
   // Routing telemetry. Rows are MoE layers in order, MTP layers last.
   Tensor load;      // i64 (L, E), optional: counts are added (training, first forward only)
   Tensor executed;  // i64 (L), optional: experts whose weights were read are added
   Tensor nonfinite; // i32 (1)
+  Tensor route_scores, route_ids;  // (L, T, E) full, i32 (L, T, K), optional, out: unbiased scores and choices
 };
 
 }  // namespace ballast

@@ -27,10 +27,9 @@ void head_loss(Context& ctx, ParamId weight, Tensor x, const HeadTargets& a, Ten
     ops::linear_forward(ctx.device, {.x = x.rows(begin, end), .weight = w, .y = logits.rows(0, n)});
     ops::cross_entropy_forward(ctx.device, {.logits = logits.rows(0, n), .targets = a.targets.rows(begin, end),
                                             .loss = a.loss.rows(begin, end), .lse = lse.rows(0, n),
-                                            .correct = a.correct.rows(begin, end)});
+                                            .correct = a.correct.rows(begin, end), .scale = dx ? a.scale : Tensor(),
+                                            .dlogits = dx ? dlogits.rows(0, n) : Tensor()});
     if (!dx) continue;
-    ops::cross_entropy_backward(ctx.device, {.logits = logits.rows(0, n), .targets = a.targets.rows(begin, end),
-                                             .lse = lse.rows(0, n), .scale = a.scale, .dlogits = dlogits.rows(0, n)});
     ops::linear_backward(ctx.device, {.dy = dlogits.rows(0, n), .x = x.rows(begin, end), .weight = w,
                                       .dx = dx.rows(begin, end), .dweight = ctx.params.grad(weight),
                                       .accumulate_dweight = ctx.params.accumulate(weight)});

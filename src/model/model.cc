@@ -84,23 +84,62 @@ void Model::mtp_backward(Context& ctx, const Pass& pass, const TrainBatch& batch
                                    .accumulate = params_.accumulate(p_.embedding)});
 }
 
+struct Model::Tape {
+  std::vector<Block::Saved> saved;
+  std::vector<Residual> inputs;  // of each block, where activations are not kept
+};
+
+Residual Model::forward_blocks(Context& ctx, const Pass& pass, Residual stream, bool backward, Tape& tape) const {
+  const size_t n = blocks_.size();
+  tape.saved.resize(n);
+  if (pass.keep_activations) {
+    for (size_t i = 0; i < n; ++i) stream = blocks_[i].forward(ctx, pass, stream, &tape.saved[i]);
+    return stream;
+  }
+  // Only the stream between two blocks outlives them; without backward, two such places are enough.
+  std::vector<Residual> places(backward ? n : 2);
+  for (Residual& place : places)
+    for (Tensor* x : {&place.sum, &place.delta}) *x = ctx.saved.alloc(ctx.storage(), {stream.sum[0], stream.sum[1]});
+  for (size_t i = 0; i < n; ++i) {
+    tape.inputs.push_back(stream);
+    ArenaScope scope(ctx.saved);
+    const Residual out = blocks_[i].forward(ctx, pass, stream, &tape.saved[i]);
+    const Residual& place = places[i % places.size()];
+    ctx.device.copy(place.sum.data, out.sum.data, static_cast<size_t>(out.sum.bytes()));
+    ctx.device.copy(place.delta.data, out.delta.data, static_cast<size_t>(out.delta.bytes()));
+    stream = place;
+  }
+  return stream;
+}
+
+void Model::backward_block(Context& ctx, const Pass& pass, size_t i, Tensor dout, Tape& tape, Tensor dx) const {
+  ArenaScope scope(ctx.saved);
+  if (!pass.keep_activations) {
+    Pass again = pass;
+    again.repeats = true;
+    blocks_[i].forward(ctx, again, tape.inputs[i], &tape.saved[i]);
+  }
+  blocks_[i].backward(ctx, pass, dout, tape.saved[i], dx);
+}
+
 void Model::train_step(Context& ctx, const Pass& pass, const TrainBatch& batch, bool backward, Trace* trace) const {
   const int64_t t = batch.ids[0], width = config_.hidden_size;
+  CHECK(pass.keep_activations || !trace);
   ctx.saved.reset();
   ctx.scratch.reset();
   // Forward.
   const Tensor x = ctx.saved.alloc(ctx.storage(), {t, width});
   ops::embed_forward(ctx.device, {.ids = batch.ids, .table = params_.weight(p_.embedding), .y = x});
-  std::vector<Block::Saved> saved(blocks_.size());
-  Residual stream{x, {}};
-  for (size_t i = 0; i < blocks_.size(); ++i) {
-    stream = blocks_[i].forward(ctx, pass, stream, &saved[i]);
-    if (trace) trace->hidden.push_back(saved[i].input.s);
-    if (trace && p_.blocks[i].is_moe) trace->routing.push_back(saved[i].moe);
+  Tape tape;
+  const Residual stream = forward_blocks(ctx, pass, {x, {}}, backward, tape);
+  for (size_t i = 0; trace && i < blocks_.size(); ++i) {
+    trace->hidden.push_back(tape.saved[i].input.s);
+    if (p_.blocks[i].is_moe) trace->routing.push_back(tape.saved[i].moe);
   }
   const NormSaved final_norm = norm_forward(ctx, p_.final_norm, config_.rms_norm_eps, stream, true);
   const Tensor hidden = final_norm.y;
   if (trace) trace->hidden.push_back(hidden);
+  const size_t before_mtp = ctx.saved.mark();
   MtpSaved mtp;
   Tensor mtp_hidden;
   if (mtp_block_) mtp_hidden = mtp_forward(ctx, pass, batch, hidden, mtp);
@@ -122,8 +161,9 @@ void Model::train_step(Context& ctx, const Pass& pass, const TrainBatch& batch, 
   // The gradient of the stream ping-pongs between two buffers.
   Tensor dx = ctx.scratch.alloc(ctx.storage(), {t, width}), next = ctx.scratch.alloc(ctx.storage(), {t, width});
   norm_backward(ctx, p_.final_norm, final_norm, dhidden, {}, dx);
+  ctx.saved.release(before_mtp);
   for (size_t i = blocks_.size(); i-- > 0;) {
-    blocks_[i].backward(ctx, pass, dx, saved[i], next);
+    backward_block(ctx, pass, i, dx, tape, next);
     std::swap(dx, next);
   }
   ops::embed_backward(ctx.device, {.ids = batch.ids, .dy = dx, .dtable = params_.grad(p_.embedding),

@@ -37,7 +37,8 @@ class Model {
   ParamStore& params() { return params_; }
   int moe_layers() const { return moe_layers_; }  // MTP's included
 
-  // Losses, and with `backward` the gradients (added to what the step has so far). `trace` needs no backward.
+  // Losses, and with `backward` the gradients (added to what the step has so far). `trace` needs no backward, but kept
+  // activations.
   void train_step(Context& ctx, const Pass& pass, const TrainBatch& batch, bool backward, Trace* trace = nullptr) const;
 
   // Hidden states after the final norm, (T, D), for prefill and decode. In scratch: the caller holds the scope.
@@ -50,6 +51,9 @@ class Model {
     Block::Saved block;
     NormSaved head_norm;
   };
+  struct Tape;  // what the layers of one forward pass leave to backward
+  Residual forward_blocks(Context& ctx, const Pass& pass, Residual stream, bool backward, Tape& tape) const;
+  void backward_block(Context& ctx, const Pass& pass, size_t i, Tensor dout, Tape& tape, Tensor dx) const;
   Tensor mtp_forward(Context& ctx, const Pass& pass, const TrainBatch& batch, Tensor hidden, MtpSaved& s) const;
   void mtp_backward(Context& ctx, const Pass& pass, const TrainBatch& batch, Tensor hidden, const MtpSaved& s, Tensor dy,
                     Tensor dhidden) const;

@@ -28,4 +28,12 @@ template <class T> BALLAST_HD inline T silu_derivative(T x) {
   return s * (T(1) + x * (T(1) - s));
 }
 
+BALLAST_HD inline int count_bits(unsigned v) {
+#ifdef __CUDA_ARCH__
+  return __popc(v);
+#else
+  return __builtin_popcount(v);
+#endif
+}
+
 }  // namespace ballast::ops

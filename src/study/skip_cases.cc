@@ -37,13 +37,6 @@ class ScoreProbe : public GatePlan {
   mutable std::vector<float> shares_;
 };
 
-SkipCase make_case(const std::string& policy, uint64_t seed) {
-  SkipCase c;
-  c.config.policy = policy;
-  c.config.seed = static_cast<int64_t>(seed);
-  return c;
-}
-
 }  // namespace
 
 std::string SkipCase::name() const {
@@ -55,32 +48,23 @@ std::string SkipCase::name() const {
 std::vector<SkipCase> skip_cases(const ModelConfig& config, std::span<const double> min_p, uint64_t seed) {
   const int k = config.num_experts_per_tok;
   std::vector<SkipCase> cases;
-  const auto add = [&](SkipCase c, const char* key, Json value, bool identity) {
+  const auto add = [&](const char* policy, const char* key, Json value, bool identity) {
     const bool normalized = config.norm_topk_prob && k > 1;
     for (const int renorm : {0, 1}) {
-      if (renorm == 1 && (identity || !normalized || c.config.policy == "random")) continue;
-      c.config.renorm = renorm;
+      if (renorm == 1 && (identity || !normalized || policy == std::string_view("random"))) continue;
+      SkipCase c;
+      c.config.policy = policy;
+      c.config.seed = static_cast<int64_t>(seed);
       c.settings = Json::object();
       c.settings[key] = value;
       c.settings["renorm"] = renorm;
+      read_config(c.config, c.settings, "skip study");
       cases.push_back(c);
     }
   };
-  for (int top_k = k; top_k >= 1; --top_k) {
-    SkipCase c = make_case("topk", seed);
-    c.config.top_k = top_k;
-    add(c, "top_k", top_k, top_k == k);
-  }
-  for (const double t : min_p) {
-    SkipCase c = make_case("minp", seed);
-    std::get<skip::minp>(c.config.policies).min_p = t;
-    add(c, "min_p", t, false);
-  }
-  for (int top_k = k - 1; top_k >= 1; --top_k) {
-    SkipCase c = make_case("random", seed);
-    c.config.top_k = top_k;
-    add(c, "top_k", top_k, false);
-  }
+  for (int top_k = k; top_k >= 1; --top_k) add("topk", "top_k", top_k, top_k == k);
+  for (const double t : min_p) add("minp", "min_p", t, false);
+  for (int top_k = k - 1; top_k >= 1; --top_k) add("random", "top_k", top_k, false);
   return cases;
 }
 

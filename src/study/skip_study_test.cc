@@ -172,9 +172,11 @@ TEST(SkipStudy, MinPKeepsWhatItsThresholdsPromise) {
   EXPECT_EQ(engine.plan(), nullptr);
   const double targets[] = {3, 2, 1};
   for (size_t i = 0; i < 3; ++i) {
+    Json fields = Json::object();
+    fields["policy"] = "minp";
+    fields["min_p"] = thresholds[i];
     SkipConfig c;
-    c.policy = "minp";
-    std::get<skip::minp>(c.policies).min_p = thresholds[i];
+    read_config(c, fields, "test");
     const auto plan = make_gate_plan(c, 4);
     engine.set_plan(plan.get());
     engine.prefill(0, std::span(documents[0]).first(1));

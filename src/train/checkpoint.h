@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -12,9 +13,10 @@
 
 namespace ballast {
 
-// Writes checkpoints/<name>. `state` is trainer/state.json.
+// Writes checkpoints/<name>. `state` is trainer/state.json; `more` may put further files into the folder trainer/.
 void save_checkpoint(const std::filesystem::path& checkpoints, const std::string& name, const ParamStore& params,
-                     const ModelConfig& config, const std::filesystem::path& tokenizer, const Json& state);
+                     const ModelConfig& config, const std::filesystem::path& tokenizer, const Json& state,
+                     const std::function<void(const std::filesystem::path& trainer)>& more);
 
 // Restores masters, weights and moments; returns the state. Throws Error naming the file where something is missing,
 // damaged or of another shape.

@@ -1,11 +1,24 @@
 #include "train/config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
+#include "base/nearest_name.h"
 #include "core/cpu_features.h"
 
 namespace ballast {
+
+namespace {
+
+// What is left of the fall after this share of it: 1 at 0, 0 at 1.
+double left_of_the_fall(const std::string& decay, double progress) {
+  if (decay == "linear") return 1 - progress;
+  if (decay == "1-sqrt") return 1 - std::sqrt(progress);
+  return 0.5 * (1 + std::cos(M_PI * progress));
+}
+
+}  // namespace
 
 double ScheduleConfig::factor(int64_t step) const {
   const double s = static_cast<double>(step), all = static_cast<double>(steps);
@@ -14,7 +27,7 @@ double ScheduleConfig::factor(int64_t step) const {
   const double from = std::max(rise, constant_until * all);
   if (s < from || all <= from) return 1;
   const double progress = std::min(1.0, (s - from) / (all - from));
-  return final_ratio + (1 - final_ratio) * 0.5 * (1 + std::cos(M_PI * progress));
+  return final_ratio + (1 - final_ratio) * left_of_the_fall(decay, progress);
 }
 
 void validate(const RunConfig& c) {
@@ -33,6 +46,10 @@ void validate(const RunConfig& c) {
   positive(c.schedule.steps, "schedule.steps");
   share(c.schedule.warmup, "schedule.warmup");
   share(c.schedule.constant_until, "schedule.constant_until");
+  const auto decays = ScheduleConfig::decays();
+  if (std::find(decays.begin(), decays.end(), c.schedule.decay) == decays.end())
+    fail(ErrorKind::usage, "schedule.decay", "unknown decay '{}'; did you mean '{}'?", c.schedule.decay,
+         nearest_name(c.schedule.decay, decays));
   share(c.schedule.final_ratio, "schedule.final_ratio");
   not_negative(static_cast<double>(c.schedule.stop_after), "schedule.stop_after");
   positive(c.data.seq_len, "data.seq_len");

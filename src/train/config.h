@@ -33,10 +33,13 @@ struct DataConfig {
   }
 };
 
+// Warm-up, plateau, fall. Without a plateau and with the cosine: the usual cosine schedule. With a plateau up to 0.8 or 0.9 of
+// the steps and a linear or 1-sqrt fall: warmup-stable-decay (WSD; Haegele et al., arXiv 2405.18392).
 struct ScheduleConfig {
   int64_t steps = 1000;
   double warmup = 0.05;       // share of the steps
-  double constant_until = 0;  // share of the steps; then cosine
+  double constant_until = 0;  // share of the steps
+  std::string decay = "cosine";
   double final_ratio = 0.1;   // of the peak, at the end
   int64_t stop_after = 0;     // steps actually run, on the schedule of all `steps`; 0: all
 
@@ -44,12 +47,14 @@ struct ScheduleConfig {
   void visit(V& v) {
     v("steps", steps, "optimizer steps of the whole schedule");
     v("warmup", warmup, "share of the steps over which the learning rate rises");
-    v("constant_until", constant_until, "share of the steps up to which it stays at its peak; then it falls as a cosine");
+    v("constant_until", constant_until, "share of the steps up to which it stays at its peak (WSD: 0.8 or 0.9)");
+    v("decay", decay, "how it falls from there: cosine, linear or 1-sqrt");
     v("final_ratio", final_ratio, "learning rate at the end, as a share of the peak");
     v("stop_after", stop_after, "stop after this many steps of the schedule; 0 runs all");
   }
   // Learning rate of step `step` (from 0), as a share of the peak.
   double factor(int64_t step) const;
+  static std::vector<std::string> decays() { return {"cosine", "linear", "1-sqrt"}; }
   int64_t run_steps() const { return stop_after > 0 && stop_after < steps ? stop_after : steps; }
 };
 
@@ -67,6 +72,7 @@ struct LoopConfig {
   std::string dtype = "auto";        // auto: bf16 where the CPU multiplies it natively, else f32
   int64_t seed = 0;
   int64_t micro_batches = 1;         // gradient accumulation
+  bool recompute = false;            // activations, in backward
   double mtp_loss_weight = 0.3;
   int64_t eval_every = 100, eval_windows = 64;
   int64_t sample_every = 0;
@@ -81,6 +87,8 @@ struct LoopConfig {
     v("dtype", dtype, "compute type of the matrices: auto, f32 or bf16 (masters, norms, router and loss are f32 always)");
     v("seed", seed, "seed of weights and data order");
     v("micro_batches", micro_batches, "micro-batches accumulated per optimizer step");
+    v("recompute", recompute, "keep only the layers' inputs and repeat each layer's forward for its backward: less memory, "
+                              "about a fifth more time, the same results to the bit");
     v("mtp_loss_weight", mtp_loss_weight, "weight of the multi-token prediction loss");
     v("eval_every", eval_every, "validate every so many steps, with load counting off; 0: only at the end");
     v("eval_windows", eval_windows, "windows per validation; 0: all held-out windows");

@@ -33,16 +33,17 @@ Json memory(Device& device, const RunConfig& c, DType dtype) {
   ParamStore params(device, make_param_table(c.model), {.storage = dtype, .training = true});
   Model model(c.model, params);
   const Batch batch = planned_batch(c);
-  const TrainStep step(model, batch, {.aux_seq = c.aux.seq, .aux_global = c.aux.global});
-  const TrainStep validation(model, batch, {.backward = false});
+  const TrainStep step(model, batch, training_options(c));
+  const TrainStep validation(model, batch, validation_options(c));
   device.planning = false;
 
   const ParamStore::Sizes sizes = params.sizes();
   const std::pair<const char*, size_t> kinds[] = {
       {"master_weights", sizes.master},        {"bf16_weights", sizes.weights},
       {"gradients", sizes.gradients},          {"moments", sizes.moments},
+      {"inputs", step.input_bytes()},
       {"saved_activations", step.saved_bytes()}, {"scratch", step.scratch_bytes()},
-      {"validation", validation.saved_bytes() + validation.scratch_bytes()}};
+      {"validation", validation.input_bytes() + validation.saved_bytes() + validation.scratch_bytes()}};
   Json j = Json::object();
   int64_t total = 0;
   for (const auto& [kind, bytes] : kinds) {

@@ -40,7 +40,14 @@ void TrainStep::allocate_inputs(const Batch& shape) {
   pass_.aux_global = options_.aux_global;
   pass_.aux_loss = inputs_.alloc(ctx_.full(), {layers, 2});
   pass_.aux_running = inputs_.alloc(DType::i64, {layers, experts + 1});
+  pass_.aux_f_seq = inputs_.alloc(ctx_.full(), {layers, shape.rows, experts});
+  pass_.aux_f_global = inputs_.alloc(ctx_.full(), {layers, 1, experts});
   pass_.aux_scale = full(1);
+  pass_.keep_activations = options_.keep_activations;
+  if (options_.route_tape) {
+    pass_.route_scores = inputs_.alloc(ctx_.full(), {layers, t, experts});
+    pass_.route_ids = inputs_.alloc(DType::i32, {layers, t, model_.config().num_experts_per_tok});
+  }
   pass_.nonfinite = nonfinite_ = i32(1);
   load_ = inputs_.alloc(DType::i64, {layers, experts});
 }

@@ -14,6 +14,8 @@ struct StepOptions {
   double mtp_loss_weight = 0.3;  // lambda of DeepSeek-V3 eq. 25
   double aux_seq = 0, aux_global = 0;
   bool backward = true;          // false: losses only (validation); needs no gradient memory
+  bool keep_activations = true;  // false: layers' inputs alone; backward repeats the rest. No trace then
+  bool route_tape = false;       // keep the router's scores and choices of the last micro-batch in pass()
 };
 
 struct LossSums {
@@ -43,6 +45,7 @@ class TrainStep {
   std::pair<double, double> aux_losses();
   Tensor nonfinite() const { return nonfinite_; }  // i32 (1): the router's sticky flag; begin() clears it
 
+  size_t input_bytes() const { return inputs_.high_water(); }  // the batch, and what comes back
   size_t saved_bytes() const { return saved_.high_water(); }
   size_t scratch_bytes() const { return scratch_.high_water(); }
   Context& context() { return ctx_; }

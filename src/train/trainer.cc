@@ -17,6 +17,7 @@
 #include "base/toml.h"
 #include "core/cpu_features.h"
 #include "model/weights.h"
+#include "train/bias_health.h"
 #include "train/ceiling.h"
 #include "train/checkpoint.h"
 #include "train/run_folder.h"
@@ -25,6 +26,7 @@ namespace ballast {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kHealthFile = "bias_health.safetensors";
 constexpr size_t kWindow = 20;  // steps in a running mean of MaxVio
 
 double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
@@ -60,8 +62,8 @@ class Trainer {
       : options_(options), config_(options.config), hooks_(hooks), device_(Device::make(DeviceKind::cpu, options.threads)),
         lock_(options.run), resume_from_(find_checkpoint()), dtype_(choose_dtype()), data_(config_),
         params_(*device_, make_param_table(config_.model), {.storage = dtype_, .training = true}),
-        model_(config_.model, params_), step_(model_, data_.shape(), step_options()), optimizer_(params_, config_.optimizer),
-        validation_(model_, config_) {}
+        model_(config_.model, params_), step_(model_, data_.shape(), training_options(config_)), optimizer_(params_, config_.optimizer),
+        validation_(model_, config_), health_(route_config(config_.model), layer_names()) {}
 
   TrainSummary run() {
     start();
@@ -74,6 +76,7 @@ class Trainer {
       one_step();
       progress.update(next_, note_);
       const bool better = due(config_.train.eval_every) && validate_now();
+      if (probes() && due(config_.balance.probe_every)) probe_now();
       if (due(config_.train.sample_every) && hooks_.sample) hooks_.sample(model_, next_);
       if (next_ < last && (better || due(config_.train.checkpoint_every))) save(folder_->flush());
     }
@@ -104,10 +107,6 @@ class Trainer {
     return compute_dtype(config_.train.dtype);
   }
 
-  StepOptions step_options() const {
-    return {.mtp_loss_weight = config_.train.mtp_loss_weight, .aux_seq = config_.aux.seq, .aux_global = config_.aux.global};
-  }
-
   void start() {
     const auto moe_layers = static_cast<int64_t>(config_.model.moe_layers().size());
     std::optional<RunPosition> position;
@@ -126,6 +125,8 @@ class Trainer {
     write_file_atomic(folder_->path() / "config.toml", "format = 1\n\n" + write_toml(config_to_json(config_)));
     if (!resume_from_) validate_now();
     else if (!best_name_.empty()) mark_best(folder_->checkpoints(), best_name_, best_);
+    if (probes() && !(resume_from_ && health_.load(*resume_from_ / "trainer" / kHealthFile, data_.shape().tokens())))
+      for_each_probed([&](size_t l, const Pass& routed) { health_.remember(l, host<int32_t>(routed.route_ids.index(l))); });
   }
 
   void restore(std::optional<RunPosition>& position) {
@@ -205,16 +206,24 @@ class Trainer {
   void balance(const Loads& loads, double rate) {
     const auto layers = config_.model.moe_layers();
     const int64_t experts = config_.model.n_routed_experts;
-    std::vector<double> wide(static_cast<size_t>(experts));
     for (size_t l = 0; l < layers.size(); ++l) {
-      const ParamId id = bias_of(layers[l]);
-      if (id == kNoParam) continue;
-      params_.read(id, 0, wide.data(), experts);
-      std::vector<float> bias(wide.begin(), wide.end());
+      const std::vector<float> before = bias_values(layers[l]);
+      if (before.empty()) continue;
+      std::vector<float> bias = before;
       update_bias(config_.balance, rate, loads[l], bias);
-      wide.assign(bias.begin(), bias.end());
-      params_.write(id, 0, wide.data(), experts);
+      health_.observe(l, before, bias);
+      const std::vector<double> wide(bias.begin(), bias.end());
+      params_.write(bias_of(layers[l]), 0, wide.data(), experts);
     }
+  }
+
+  // Empty where the router has none.
+  std::vector<float> bias_values(int layer) const {
+    const ParamId id = bias_of(layer);
+    if (id == kNoParam) return {};
+    std::vector<double> wide(static_cast<size_t>(config_.model.n_routed_experts));
+    params_.read(id, 0, wide.data(), config_.model.n_routed_experts);
+    return {wide.begin(), wide.end()};
   }
 
   ParamId bias_of(int layer) const {
@@ -268,6 +277,41 @@ class Trainer {
     if (next_ + 1 == config_.schedule.run_steps() / 2) balanced_ = worst_recent() < 0.5;
     note_ = fmt::format("loss {:.3f}  MaxVio {:.2f}  {} tok/s", sums.mean(), s.worst, format_si(per_second));
     if (hooks_.step) hooks_.step(next_ + 1, m);
+  }
+
+  // --- the biases' health ----------------------------------------------------------------------------------------------
+  bool probes() const { return config_.balance.probe_every > 0 && !config_.model.moe_layers().empty(); }
+
+  std::vector<std::string> layer_names() const {
+    std::vector<std::string> names;
+    for (const int layer : config_.model.moe_layers()) names.push_back("layer_" + std::to_string(layer));
+    return names;
+  }
+
+  template <class T>
+  std::vector<T> host(const Tensor& t) {
+    std::vector<T> values(static_cast<size_t>(t.size()));
+    device_->download(values.data(), t.data, values.size() * sizeof(T));
+    return values;
+  }
+
+  template <class F>
+  void for_each_probed(F f) {
+    const Pass& routed = validation_.probe();
+    for (size_t l = 0; l < config_.model.moe_layers().size(); ++l) f(l, routed);
+  }
+
+  void probe_now() {
+    const auto layers = config_.model.moe_layers();
+    Json m = Json::object();
+    m["step"] = next_;
+    m["tokens"] = tokens_;
+    for_each_probed([&](size_t l, const Pass& routed) {
+      health_.report(l, bias_values(layers[l]), host<float>(routed.route_scores.index(l)),
+                     host<int32_t>(routed.route_ids.index(l)), m);
+    });
+    m["time"] = now();
+    folder_->record(next_, m);
   }
 
   // The worst layer's mean MaxVio over the last steps.
@@ -342,7 +386,8 @@ class Trainer {
       s["max_vio"].push_back(std::move(values));
     }
     s["config"] = config_to_json(config_);
-    save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, config_.data.tokenizer, s);
+    save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, config_.data.tokenizer, s,
+                    [&](const fs::path& trainer) { if (probes()) health_.save(trainer / kHealthFile); });
     saved_ = next_;
     if (best_name_ == checkpoint_name(next_)) mark_best(folder_->checkpoints(), best_name_, best_);
     prune_checkpoints(folder_->checkpoints(), config_.train.keep_last, best_name_);
@@ -382,6 +427,7 @@ class Trainer {
   TrainStep step_;
   Optimizer optimizer_;
   Validation validation_;
+  BiasHealth health_;
   std::unique_ptr<RunFolder> folder_;
 
   int64_t next_ = 0;  // steps done; the index of the next one

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/file.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
 #include "model/roofline.h"
 #include "model/weights.h"
+#include "train/load_statistics.h"
 #include "train/plan.h"
 #include "train/tiny_recipe.h"
 
@@ -87,6 +89,94 @@ TEST_F(Training, ValidationChangesNothing) {
   for (const char* key : {"train/loss", "grad_norm", "max_vio/worst"})
     EXPECT_EQ(series(run("without"), key), series(run("with"), key));
   EXPECT_EQ(read_file(run("without") / "loads.npy"), read_file(run("with") / "loads.npy"));
+}
+
+// Repeating layers' forward for backward, and validating and probing between steps: the counts of all steps, the losses and
+// the weights are the same to the bit.
+TEST_F(Training, RecomputationChangesNoBit) {
+  recipe.schedule.steps = 6;
+  recipe.train.micro_batches = 2;
+  recipe.aux = {.seq = 0.1, .global = 0.1};
+  for (const char* dtype : {"f32", "bf16"}) {
+    recipe.train.dtype = dtype;
+    recipe.train.recompute = false;
+    recipe.train.eval_every = recipe.balance.probe_every = 0;
+    train_as("kept", recipe);
+    recipe.train.recompute = true;
+    recipe.train.eval_every = recipe.balance.probe_every = 1;
+    train_as("repeated", recipe);
+    EXPECT_EQ(read_file(run("kept") / "loads.npy"), read_file(run("repeated") / "loads.npy")) << dtype;
+    for (const char* key : {"train/loss", "train/mtp_loss", "train/aux_seq", "train/aux_global", "grad_norm", "max_vio/worst"})
+      EXPECT_EQ(series(run("kept"), key), series(run("repeated"), key)) << dtype << " " << key;
+    for (const char* file : {"model.safetensors", "trainer/moments.safetensors"})
+      EXPECT_EQ(read_file(checkpoint("kept", 6) / file), read_file(checkpoint("repeated", 6) / file)) << dtype << " " << file;
+  }
+}
+
+TEST_F(Training, RecomputationSavesMemory) {
+  recipe.model.num_hidden_layers = 8;
+  const Json kept = plan_training(recipe, 1).at("memory_bytes");
+  recipe.train.recompute = true;
+  const Json repeated = plan_training(recipe, 1).at("memory_bytes");
+  EXPECT_LT(3 * repeated.at("saved_activations").as_int(), kept.at("saved_activations").as_int());
+  EXPECT_EQ(repeated.at("scratch").as_int(), kept.at("scratch").as_int());
+}
+
+// The MTP layer's rows without a next token are padding: a window of nothing else adds nothing to its counts.
+TEST_F(Training, PaddingIsNotCounted) {
+  const auto device = Device::make(DeviceKind::cpu, 1);
+  ParamStore params(*device, make_param_table(recipe.model), {.storage = DType::f32, .training = true});
+  params.initialize(3, recipe.model.initializer_range);
+  Model model(recipe.model, params);
+  std::vector<int32_t> tokens(16);
+  for (int i = 0; i < 16; ++i) tokens[static_cast<size_t>(i)] = 11 * i % 250;
+  const std::vector<int64_t> one(16, 0);
+  std::vector<int64_t> singles(16);
+  std::iota(singles.begin(), singles.end(), 0);
+  Loads loads[2];
+  for (const int64_t padding : {0, 1}) {
+    Batch batch(1 + padding, 16, 17);
+    set_row(batch, 0, tokens, one, true);
+    if (padding) set_row(batch, 1, tokens, singles, true);
+    TrainStep step(model, batch, {});
+    step.begin();
+    step.run(batch, batch.n_valid, batch.n_valid_mtp, 1, true);
+    loads[padding] = step.loads();
+  }
+  EXPECT_EQ(loads[0][1], loads[1][1]);  // MTP's
+  EXPECT_EQ(std::accumulate(loads[0][1].begin(), loads[0][1].end(), int64_t{0}), 15 * 2);
+  EXPECT_NE(loads[0][0], loads[1][0]);
+}
+
+// Every key of bias health comes with every probe, and says what the checkpoint's bias says.
+TEST_F(Training, ReportsTheBiasesHealth) {
+  recipe.schedule.steps = 6;
+  recipe.balance.probe_every = 2;
+  recipe.balance.rule = "sign";
+  train_as("run", recipe);
+  for (int layer : {1, 2}) {
+    const auto values = [&](const char* key) { return series(run("run"), (key + ("/layer_" + std::to_string(layer))).c_str()); };
+    const auto bias = tensor_of(checkpoint("run", 6), bias_name(layer));
+    const auto [low, high] = std::minmax_element(bias.begin(), bias.end());
+    double mean = 0;
+    for (const float b : bias) mean += b / 8;
+    for (const char* key : {"b_mean", "b_spread", "sat_margin", "b_step_rms", "b_jitter", "bf16_distinct", "bf16_flip", "switch_rate"})
+      ASSERT_EQ(values(key).size(), 3u) << key;
+    EXPECT_NEAR(values("b_mean").back(), mean, 1e-9);
+    EXPECT_NEAR(values("b_spread").back(), *high - *low, 1e-7);
+    EXPECT_NEAR(values("sat_margin").back(), 1 - (*high - *low), 1e-7);
+    EXPECT_GT(values("b_step_rms").back(), 0);
+    EXPECT_LE(values("b_step_rms").back(), 1e-2 * 1.0001);  // the rate
+    EXPECT_GT(values("b_jitter").back(), 0);
+    EXPECT_GE(values("bf16_distinct").back(), 1);
+    EXPECT_GT(values("switch_rate").back(), 0);  // this learning rate moves a few choices every step
+    EXPECT_LT(values("switch_rate").back(), 1);
+  }
+  EXPECT_TRUE(fs::exists(checkpoint("run", 6) / "trainer/bias_health.safetensors"));
+  recipe.balance.probe_every = 0;
+  train_as("run", recipe);
+  EXPECT_TRUE(series(run("run"), "b_mean/layer_1").empty());
+  EXPECT_FALSE(fs::exists(checkpoint("run", 6) / "trainer/bias_health.safetensors"));
 }
 
 TEST_F(Training, LoadsCountEveryTokenAndSlot) {
@@ -214,12 +304,35 @@ TEST(Schedule, WarmUpPlateauAndCosine) {
   EXPECT_EQ(stopped.run_steps(), 100);
 }
 
+TEST(Schedule, WarmUpStableDecay) {
+  ScheduleConfig s{.steps = 100, .warmup = 0.1, .constant_until = 0.8, .decay = "linear", .final_ratio = 0};
+  EXPECT_DOUBLE_EQ(s.factor(4), 0.5);
+  for (const int64_t stable : {9, 10, 50, 79, 80}) EXPECT_DOUBLE_EQ(s.factor(stable), 1) << stable;
+  EXPECT_DOUBLE_EQ(s.factor(85), 0.75);
+  EXPECT_DOUBLE_EQ(s.factor(95), 0.25);
+  EXPECT_DOUBLE_EQ(s.factor(100), 0);
+  s.final_ratio = 0.2;
+  EXPECT_DOUBLE_EQ(s.factor(95), 0.4);
+  s.decay = "1-sqrt";
+  EXPECT_DOUBLE_EQ(s.factor(80), 1);
+  EXPECT_DOUBLE_EQ(s.factor(85), 0.6);
+  EXPECT_DOUBLE_EQ(s.factor(100), 0.2);
+}
+
 TEST_F(Training, LearningRateIsLoggedAsUsed) {
   recipe.schedule.warmup = 0.5;
+  recipe.schedule.decay = "1-sqrt";
   train_as("run", recipe);
   const auto lr = series(run("run"), "lr");
   ASSERT_EQ(lr.size(), 4u);
   for (int64_t i = 0; i < 4; ++i) EXPECT_DOUBLE_EQ(lr[i], 1e-2 * recipe.schedule.factor(i));
+}
+
+TEST_F(Training, RefusesAnUnknownDecay) {
+  recipe.schedule.decay = "1_sqrt";
+  const std::string error = error_text(ErrorKind::usage, [&] { train_as("run", recipe); });
+  EXPECT_NE(error.find("schedule.decay"), std::string::npos) << error;
+  EXPECT_NE(error.find("'1-sqrt'"), std::string::npos) << error;
 }
 
 TEST_F(Training, InitFromTakesWeightsAndNothingElse) {
@@ -310,19 +423,20 @@ TEST_F(Training, PlanKnowsWhatTheRunTakes) {
 
 // The documentation names every key and every file that a run writes.
 TEST_F(Training, DocumentationIsComplete) {
-  recipe.train.eval_every = 2;
+  recipe.train.eval_every = recipe.balance.probe_every = 2;
   recipe.aux = {.seq = 0.1, .global = 0.1};
   train_as("run", recipe);
   const std::string text = read_file(fs::path(BALLAST_SOURCE_DIR) / "docs/metrics.md");
   const auto documented = [&](std::string name) {
-    if (name.starts_with("max_vio/layer_")) name = "max_vio/layer_N";
+    if (const size_t layer = name.find("/layer_"); layer != std::string::npos) name = name.substr(0, layer) + "/layer_N";
     if (name.starts_with("step-")) name = "checkpoints/step-NNNNNN";
     return text.find("`" + name + "`") != std::string::npos;
   };
   Names keys, files;
   for (const Json& line : read_metrics(run("run")))
     for (const auto& [key, value] : line.as_object()) keys.insert(key);
-  EXPECT_TRUE(keys.contains("val/bpb") && keys.contains("max_vio/layer_2") && keys.contains("train/aux_global"));
+  EXPECT_TRUE(keys.contains("val/bpb") && keys.contains("max_vio/layer_2") && keys.contains("train/aux_global") &&
+              keys.contains("bf16_flip/layer_2"));
   for (const std::string& key : keys) EXPECT_TRUE(documented(key)) << key;
   for (const fs::path& folder : {run("run"), run("run") / "checkpoints", checkpoint("run", 4), checkpoint("run", 4) / "trainer"})
     for (const std::string& name : names_in(folder)) EXPECT_TRUE(documented(name)) << name;

@@ -38,6 +38,15 @@ std::vector<Batch> shard_batches(const RunConfig& c, const ShardReader& shard) {
 
 }  // namespace
 
+StepOptions training_options(const RunConfig& c) {
+  return {.mtp_loss_weight = c.train.mtp_loss_weight, .aux_seq = c.aux.seq, .aux_global = c.aux.global,
+          .keep_activations = !c.train.recompute};
+}
+
+StepOptions validation_options(const RunConfig& c) {
+  return {.backward = false, .keep_activations = false, .route_tape = c.balance.probe_every > 0};
+}
+
 Validation::Validation(Model& model, const RunConfig& c) {
   if (!c.data.valid_windows.empty()) {
     batches_ = window_batches(c);
@@ -50,7 +59,7 @@ Validation::Validation(Model& model, const RunConfig& c) {
   } else {
     fail(ErrorKind::usage, "data.valid_shard", "no held-out data: give data.valid_shard or data.valid_windows");
   }
-  step_ = std::make_unique<TrainStep>(model, batches_.front(), StepOptions{.backward = false});
+  step_ = std::make_unique<TrainStep>(model, batches_.front(), validation_options(c));
 }
 
 ValidationResult Validation::run() {
@@ -66,6 +75,13 @@ ValidationResult Validation::run() {
   r.accuracy = static_cast<double>(sums.correct) / static_cast<double>(std::max<int64_t>(1, sums.targets));
   if (bytes_per_target_ > 0) r.bpb = r.loss / M_LN2 / bytes_per_target_;
   return r;
+}
+
+const Pass& Validation::probe() {
+  const Batch& b = batches_.front();
+  step_->begin_forward_only();
+  step_->run(b, b.n_valid, b.n_valid_mtp, 1, false);
+  return step_->pass();
 }
 
 TrainingData::TrainingData(const RunConfig& c) {

@@ -17,11 +17,18 @@ struct ValidationResult {
   int64_t targets = 0;
 };
 
+// How a recipe's training and validation run.
+StepOptions training_options(const RunConfig& config);
+StepOptions validation_options(const RunConfig& config);
+
 class Validation {
  public:
   // Reads its windows once. Throws Error{usage} where the configuration names no held-out data.
   Validation(Model& model, const RunConfig& config);
   ValidationResult run();
+  // Routes the first batch. What came of it (route_scores, route_ids) stays until the next run() or probe(). Needs
+  // balance.probe_every.
+  const Pass& probe();
 
  private:
   std::vector<Batch> batches_;

@@ -166,6 +166,7 @@ class Resume : public testing::Test {
   }
 
   void kill_and_resume(uint64_t seed) {
+    recipe_.balance.probe_every = 4;  // checkpoints fall between two probes, and on one
     expect_done(command("whole"));
     Rng rng(seed, 0);
     int killed = 0;

@@ -14,10 +14,16 @@ struct BalanceInput {
     for (const int64_t a : load) sum += a;
     return sum;
   }
-  // sign(mean load - load of k), from integers: exact at any count.
+  // E * (mean load - load of k): an integer, so exact at any count.
+  int64_t shortfall(int64_t total, size_t k) const { return total - static_cast<int64_t>(load.size()) * load[k]; }
+  // sign(mean load - load of k).
   int sign(int64_t total, size_t k) const {
-    const int64_t gap = total - static_cast<int64_t>(load.size()) * load[k];
+    const int64_t gap = shortfall(total, k);
     return (gap > 0) - (gap < 0);
+  }
+  // (mean load - load of k) / mean load; total is above 0.
+  double relative_gap(int64_t total, size_t k) const {
+    return static_cast<double>(shortfall(total, k)) / static_cast<double>(total);
   }
 };
 

@@ -1,41 +1,41 @@
 // Balancing rules: how the router's bias answers the load of the step that has just ended. Once per optimizer step, with
 // the counts of all its micro-batches; a skipped step changes nothing. The bias used for step n never saw step n.
 //
-// A rule is one file, balance/<name>.h: its config fields and an update of one layer's bias. The registry is generated.
+// A rule is one file, balance/<name>.h: its config fields and an update of one layer's bias. The registry is generated, and
+// balance_rule.cc alone includes it: editing a rule compiles that file and links.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
-#include <tuple>
 #include <vector>
 
-#include "generated/balance_rules.h"
+#include "base/config.h"
+#include "base/opaque.h"
 
 namespace ballast {
 
+struct BalanceRules;  // every rule with its fields
+extern template class Opaque<BalanceRules>;
+
 struct BalanceConfig {
   std::string rule = "sign_centered";
-  double bias_update_rate = 1e-3;
+  std::optional<double> bias_update_rate;  // none: the rule's own
   double rate_drop_at = 1;       // share of the run after which the rate is multiplied by ...
   double rate_drop_factor = 0.1;  // ... this
-  BalanceRules rules;            // a std::tuple of every rule
+  int64_t probe_every = 100;      // steps between reports of the biases' health (docs/metrics.md); 0: none
+  Opaque<BalanceRules> rules;
 
-  template <class V>
-  void visit(V& v) {
-    v("rule", rule, "how the router's bias follows the load: " + rule_list());
-    v("bias_update_rate", bias_update_rate, "step of the bias per optimizer step (DeepSeek-V3: 0.001 over 14.3T tokens)");
-    v("rate_drop_at", rate_drop_at, "share of the run after which the rate drops; 1: never");
-    v("rate_drop_factor", rate_drop_factor, "what the rate is multiplied by from there; 0 freezes the bias");
-    std::apply([&](auto&... r) { (r.visit(v), ...); }, rules);
-  }
-  static std::string rule_list();
+  void visit(FieldList& v);
   // Rate at step `step` of `steps`.
-  double rate(int64_t step, int64_t steps) const {
-    return bias_update_rate * (static_cast<double>(step) >= rate_drop_at * static_cast<double>(steps) ? rate_drop_factor : 1);
-  }
+  double rate(int64_t step, int64_t steps) const;
 };
 
 std::vector<std::string> balance_rule_names();
+// "none: leave the bias alone; sign: raise ...": for help.
+std::string balance_rule_list();
+// The fields that rules brought along, of all of them.
+void list_rule_fields(BalanceRules& rules, FieldList& list);
 // Throws Error{usage} for an unknown rule or a rate that is not finite.
 void validate(const BalanceConfig& config);
 

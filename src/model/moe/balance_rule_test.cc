@@ -34,15 +34,16 @@ Loads draw_loads(uint64_t seed, size_t experts) {
   return load;
 }
 
-// Sets a rule's own fields to something else than their defaults.
-struct OtherFields {
-  Rng& rng;
-  template <class T>
-  void operator()(const char*, T& field, const std::string&) {
-    if constexpr (std::is_floating_point_v<T>) field = rng.uniform();
-    else if constexpr (std::is_integral_v<T>) field = static_cast<T>(rng.below(3));
-  }
-};
+// Sets rules' own fields to something else than their defaults.
+void draw_fields(BalanceConfig& config, uint64_t seed) {
+  Rng rng(seed, 6);
+  FieldList list;
+  list_rule_fields(*config.rules, list);
+  for (const FieldEntry& field : list.fields())
+    if (double* const* real = std::get_if<double*>(&field.target)) **real = rng.uniform();
+    else if (int* const* whole = std::get_if<int*>(&field.target)) **whole = static_cast<int>(rng.below(3));
+    else ADD_FAILURE() << field.key << ": say here how to draw a field of this type";
+}
 
 class EveryRule : public testing::TestWithParam<std::string> {
  protected:
@@ -50,10 +51,8 @@ class EveryRule : public testing::TestWithParam<std::string> {
   std::vector<BalanceConfig> configs() const {
     std::vector<BalanceConfig> all(1);
     for (uint64_t seed = 0; seed < 4; ++seed) {
-      Rng rng(seed, 6);
-      OtherFields visitor{rng};
       BalanceConfig c;
-      std::apply([&](auto&... r) { (r.visit(visitor), ...); }, c.rules);
+      draw_fields(c, seed);
       all.push_back(c);
     }
     return all;
@@ -105,7 +104,7 @@ TEST_P(EveryRule, PermutesWithTheExperts) {
 }
 
 TEST_P(EveryRule, SaysWhatItDoes) {
-  EXPECT_NE(BalanceConfig::rule_list().find(GetParam() + ": "), std::string::npos);
+  EXPECT_NE(balance_rule_list().find(GetParam() + ": "), std::string::npos);
   BalanceConfig config;
   config.rule = GetParam();
   EXPECT_NO_THROW(validate(config));
@@ -157,6 +156,33 @@ TEST(BalanceRule, SignCenteredIsSignWithoutItsMean) {
     }
     EXPECT_NEAR(sum, 0, 1e-8);
   }
+}
+
+// The step is the relative error times the rate, whatever the size of the batch, and sums to zero.
+TEST(BalanceRule, PropIsTheRelativeGap) {
+  const auto step = step_of("prop", {0, 1, 2, 5});
+  const double want[] = {1, 0.5, 0, -1.5};
+  for (size_t k = 0; k < 4; ++k) EXPECT_FLOAT_EQ(step[k], static_cast<float>(kRate * want[k]));
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Loads load = draw_loads(seed, 12);
+    if (std::accumulate(load.begin(), load.end(), int64_t{0}) == 0) continue;
+    const auto small = step_of("prop", load);
+    for (int64_t& a : load) a *= 1000;
+    const auto large = step_of("prop", load);
+    for (size_t k = 0; k < load.size(); ++k) EXPECT_FLOAT_EQ(small[k], large[k]);
+    EXPECT_NEAR(std::accumulate(small.begin(), small.end(), 0.0), 0, 1e-7);
+  }
+}
+
+TEST(BalanceRule, EveryRuleHasARateOfItsOwn) {
+  BalanceConfig config;
+  const std::pair<const char*, double> rates[] = {{"none", 0}, {"sign", 1e-3}, {"sign_centered", 1e-3}, {"prop", 0.02}};
+  for (const auto& [rule, rate] : rates) {
+    config.rule = rule;
+    EXPECT_EQ(config.rate(0, 100), rate) << rule;
+  }
+  config.bias_update_rate = 0.5;
+  EXPECT_EQ(config.rate(0, 100), 0.5);
 }
 
 TEST(BalanceRule, AddsToTheBias) {

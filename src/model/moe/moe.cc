@@ -27,7 +27,7 @@ ops::RouteConfig route_config(const ModelConfig& c) {
           .score = c.scoring_func == "softmax" ? ops::Score::softmax : ops::Score::sigmoid,
           .group_score = c.topk_method == "noaux_tc" ? ops::GroupScore::top2_sum : ops::GroupScore::max,
           .normalize = c.norm_topk_prob,
-          .scale = c.routed_scaling_factor};
+          .scale = c.gate_scale()};
 }
 
 MoeLayer::MoeLayer(const ModelConfig& config, const MoeParams& params, int row)
@@ -37,20 +37,20 @@ void MoeLayer::route(Context& ctx, const Pass& pass, Saved& s, bool training) co
   Arena& arena = training ? ctx.saved : ctx.scratch;
   const int64_t t = s.x[0], experts = c_.n_routed_experts, k = c_.num_experts_per_tok;
   s.logits = arena.alloc(ctx.full(), {t, experts});
-  s.scores = arena.alloc(ctx.full(), {t, experts});
-  s.ids = arena.alloc(DType::i32, {t, k});
+  s.scores = pass.route_scores ? pass.route_scores.index(row_) : arena.alloc(ctx.full(), {t, experts});
+  s.ids = pass.route_ids ? pass.route_ids.index(row_) : arena.alloc(DType::i32, {t, k});
   s.weights = arena.alloc(ctx.full(), {t, k});
   ops::route_forward(ctx.device, {.config = route_, .x = s.x, .weight = ctx.params.weight(p_.gate),
                                   .bias = p_.bias != kNoParam ? ctx.params.weight(p_.bias) : Tensor(),
                                   .valid = pass.valid, .logits = s.logits, .scores = s.scores, .ids = s.ids,
-                                  .weights = s.weights, .load = pass.load ? pass.load.index(row_) : Tensor(),
+                                  .weights = s.weights, .load = pass.load && !pass.repeats ? pass.load.index(row_) : Tensor(),
                                   .nonfinite = pass.nonfinite});
   if (pass.plan)
     pass.plan->apply(ctx.device, {.config = route_, .scores = s.scores, .ids = s.ids, .weights = s.weights,
                                   .positions = pass.positions, .layer = row_, .decoding = pass.mode == Pass::Mode::decode});
 }
 
-void MoeLayer::balance_losses(Context& ctx, const Pass& pass, Saved& s) const {
+void MoeLayer::balance_losses(Context& ctx, const Pass& pass, const Saved& s) const {
   const ops::BalanceLossForward common{.score = route_.score, .experts_per_token = route_.experts_per_token,
                                        .scores = s.scores, .valid = pass.valid};
   const Tensor losses = pass.aux_loss ? pass.aux_loss.index(row_) : Tensor();
@@ -58,7 +58,7 @@ void MoeLayer::balance_losses(Context& ctx, const Pass& pass, Saved& s) const {
     ops::BalanceLossForward a = common;
     a.alpha = pass.aux_seq;
     a.offs = pass.sequences;
-    a.f = s.f_seq = ctx.saved.alloc(ctx.full(), {pass.sequences[0] - 1, c_.n_routed_experts});
+    a.f = pass.aux_f_seq.index(row_);
     a.loss = losses.rows(0, 1);
     ops::balance_loss_forward(ctx.device, a);
   }
@@ -67,7 +67,7 @@ void MoeLayer::balance_losses(Context& ctx, const Pass& pass, Saved& s) const {
     a.alpha = pass.aux_global;
     a.offs = pass.all_rows;
     a.running = pass.aux_running.index(row_);
-    a.f = s.f_global = ctx.saved.alloc(ctx.full(), {1, c_.n_routed_experts});
+    a.f = pass.aux_f_global.index(row_);
     a.loss = losses.rows(1, 2);
     ops::balance_loss_forward(ctx.device, a);
   }
@@ -78,15 +78,16 @@ Tensor MoeLayer::balance_gradient(Context& ctx, const Pass& pass, const Saved& s
   if (pass.aux_seq <= 0 && pass.aux_global <= 0) return {};
   const Tensor dscores = ctx.scratch.alloc(ctx.full(), {s.scores[0], s.scores[1]});
   bool accumulate = false;
-  const auto add = [&](double alpha, const Tensor& offs, const Tensor& f) {
+  const auto add = [&](double alpha, const Tensor& offs, const Tensor& frequencies) {
     if (alpha <= 0) return;
+    const Tensor f = frequencies.index(row_);
     ops::balance_loss_backward(ctx.device, {.score = route_.score, .alpha = alpha, .scores = s.scores, .offs = offs,
                                             .valid = pass.valid, .f = f, .dloss = pass.aux_scale, .dscores = dscores,
                                             .accumulate = accumulate});
     accumulate = true;
   };
-  add(pass.aux_seq, pass.sequences, s.f_seq);
-  add(pass.aux_global, pass.all_rows, s.f_global);
+  add(pass.aux_seq, pass.sequences, pass.aux_f_seq);
+  add(pass.aux_global, pass.all_rows, pass.aux_f_global);
   return dscores;
 }
 
@@ -114,13 +115,13 @@ Tensor MoeLayer::forward(Context& ctx, const Pass& pass, Tensor x, Saved* saved)
   Saved& s = saved ? *saved : local;
   s.x = x;
   route(ctx, pass, s, training);
-  if (training) balance_losses(ctx, pass, s);
+  if (training && !pass.repeats) balance_losses(ctx, pass, s);
   dispatch(ctx, s, training);
   Ragged h = s.rows;
   h.rows = s.h;
   // Each expert's weights are counted once, where the first product reads them.
   ops::grouped_linear_forward(ctx.device, {.x = s.rows, .weight = ctx.params.weight(p_.experts_gate_up), .y = s.gate_up,
-                                           .executed = pass.executed ? pass.executed.rows(row_, row_ + 1) : Tensor()});
+                                           .executed = pass.executed && !pass.repeats ? pass.executed.rows(row_, row_ + 1) : Tensor()});
   ops::swiglu_forward(ctx.device, {.gate_up = s.gate_up, .offs = s.rows.offs, .count = s.rows.count, .h = s.h});
   ops::grouped_linear_forward(ctx.device, {.x = h, .weight = ctx.params.weight(p_.experts_down), .y = s.y});
   Tensor shared;

@@ -21,7 +21,6 @@ class MoeLayer {
     Tensor row_of, slot_of;                  // (T, K), (capacity)
     Ragged rows;                             // (capacity, D): x by expert
     Tensor gate_up, h, y;                    // (capacity, 2F), (capacity, F), (capacity, D)
-    Tensor f_seq, f_global;                  // balance losses: relative frequencies
     FeedForwardLayer::Saved shared;
   };
 
@@ -31,7 +30,7 @@ class MoeLayer {
 
  private:
   void route(Context& ctx, const Pass& pass, Saved& s, bool training) const;
-  void balance_losses(Context& ctx, const Pass& pass, Saved& s) const;
+  void balance_losses(Context& ctx, const Pass& pass, const Saved& s) const;
   Tensor balance_gradient(Context& ctx, const Pass& pass, const Saved& s) const;
   void dispatch(Context& ctx, Saved& s, bool training) const;
 

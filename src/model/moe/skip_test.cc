@@ -68,24 +68,19 @@ struct Gate {
   }
 };
 
-// Gives a policy's own fields other values than their defaults.
-struct OtherFields {
-  Rng& rng;
-  template <class T>
-  void operator()(const char*, T& field, const std::string&) {
-    if constexpr (std::is_floating_point_v<T>) field = rng.uniform();
-    else if constexpr (std::is_integral_v<T>) field = static_cast<T>(rng.below(kSlots + 1));
-  }
-};
-
+// Policies' own fields with other values than their defaults.
 SkipConfig drawn(const std::string& policy, uint64_t seed) {
   Rng rng(seed, 4);
-  OtherFields visitor{rng};
   SkipConfig c;
   c.policy = policy;
   c.top_k = static_cast<int>(seed % (kSlots + 1));
   c.renorm = 0.5 * static_cast<double>(seed % 3);
-  std::apply([&](auto&... p) { (p.visit(visitor), ...); }, c.policies);
+  FieldList list;
+  list_policy_fields(*c.policies, list);
+  for (const FieldEntry& field : list.fields())
+    if (double* const* real = std::get_if<double*>(&field.target)) **real = rng.uniform();
+    else if (int* const* whole = std::get_if<int*>(&field.target)) **whole = static_cast<int>(rng.below(kSlots + 1));
+    else ADD_FAILURE() << field.key << ": say here how to draw a field of this type";
   return c;
 }
 
@@ -179,10 +174,7 @@ TEST_P(EveryPolicy, StaysWithinItsRow) {
       std::fill(keep, keep + k, true);
       for (const bool guard : {false, true}) {
         std::fill(keep + k, keep + kSlots + 1, guard);
-        size_t i = 0;
-        std::apply([&](const auto&... p) {
-          ((GetParam() == kSkipPolicyNames[i++] ? p(config, SkipRow{k, score, keep, 3, 1}) : void()), ...);
-        }, config.policies);
+        row_policy(config)(SkipRow{k, score, keep, 3, 1});
         for (int j = k; j <= kSlots; ++j) EXPECT_EQ(keep[j], guard);
       }
     }
@@ -216,7 +208,7 @@ TEST(SkipPolicy, TopkKeepsTheBestUnbiasedScores) {
 TEST(SkipPolicy, MinpComparesWithTheBest) {
   for (const double share : {0.1, 0.5, 0.99, 1.0}) {
     SkipConfig config = named("minp");
-    std::get<skip::minp>(config.policies).min_p = share;
+    apply_override(config, "min_p", std::to_string(share));
     const Gate before(9, 4), after = before.applied(*make_explicit_gate_plan(config, kSlots));
     for (int t = 0; t < before.rows(); ++t) {
       const float* s = before.scores.data() + t * kExperts;

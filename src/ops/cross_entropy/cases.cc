@@ -4,7 +4,8 @@
 namespace ballast::ops {
 namespace {
 
-OpCase cross_entropy_case(std::string name, int64_t rows, int64_t vocab, Fill logits, Fill targets, int64_t stride = 0) {
+OpCase cross_entropy_case(std::string name, int64_t rows, int64_t vocab, Fill logits, Fill targets, int64_t stride = 0,
+                          bool fused = false) {
   OpCase c;
   c.op = "cross_entropy";
   c.name = std::move(name);
@@ -25,9 +26,13 @@ OpCase cross_entropy_case(std::string name, int64_t rows, int64_t vocab, Fill lo
         {.name = "scale", .kind = Kind::full, .shape = {1}, .fill = constant(1 / 3.0), .cotangent_of = "loss"},
         {.name = "dlogits", .role = Role::out, .shape = {rows, vocab}, .row_stride = stride, .gradient_of = "logits"}};
   };
-  c.backward = [](Device& d, const Bindings& b, int) {
-    cross_entropy_backward(d, {.logits = b.at("logits"), .targets = b.at("targets"), .lse = b.at("lse"),
-                               .scale = b.at("scale"), .dlogits = b.at("dlogits")});
+  c.backward = [=](Device& d, const Bindings& b, int) {
+    if (fused)
+      cross_entropy_forward(d, {.logits = b.at("logits"), .targets = b.at("targets"), .loss = b.at("loss"),
+                                .lse = b.at("lse"), .scale = b.at("scale"), .dlogits = b.at("dlogits")});
+    else
+      cross_entropy_backward(d, {.logits = b.at("logits"), .targets = b.at("targets"), .lse = b.at("lse"),
+                                 .scale = b.at("scale"), .dlogits = b.at("dlogits")});
   };
   // The logits are f32 in both builds; only dlogits is rounded to bf16. lse is rounded to f32 before it is subtracted.
   c.tolerance = {1e-6, 1e-6, "f32 sum of exponentials, whatever the storage"};
@@ -47,6 +52,9 @@ std::vector<OpCase> cross_entropy_cases() {
       cross_entropy_case("equal logits", 20, 19, constant(0.25), integers(-1, 4)),
       cross_entropy_case("ties", 60, 5, integers(0, 3), integers(0, 5)),
       cross_entropy_case("strided rows", 6, 40, normal(), integers(0, 40), 67),
+      cross_entropy_case("width of eights", 9, 2048, normal(3), integers(-1, 2048)),
+      cross_entropy_case("in one pass", 6, 1000, normal(3), integers(-1, 1000), 0, true),
+      cross_entropy_case("in one pass, odd", 6, 41, normal(3), integers(-1, 41), 67, true),
       cross_entropy_case("large logits", 16, 64, normal(30), integers(-1, 64)),
       cross_entropy_case("far from zero", 8, 33, uniform(-105, -100), integers(0, 33)),
   };

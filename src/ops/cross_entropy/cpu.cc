@@ -82,14 +82,18 @@ void BackwardRow(const CrossEntropyBackward& a, int64_t t) {
   dz[target] = at_target;
 }
 
-void Forward(const CrossEntropyForward& a, int64_t begin, int64_t end) {
-  for (int64_t t = begin; t < end; ++t) ForwardRow(a, t);
-}
-
 void Backward(const CrossEntropyBackward& a, int64_t begin, int64_t end) {
   dispatch_storage("cross_entropy.backward", a.dlogits.dtype, [&]<class S>() {
     for (int64_t t = begin; t < end; ++t) BackwardRow<S>(a, t);
   });
+}
+
+void Forward(const CrossEntropyForward& a, int64_t begin, int64_t end) {
+  const CrossEntropyBackward gradient = a.backward();
+  for (int64_t t = begin; t < end; ++t) {
+    ForwardRow(a, t);
+    if (a.dlogits) Backward(gradient, t, t + 1);
+  }
 }
 
 }  // namespace ballast::ops::HWY_NAMESPACE

@@ -20,9 +20,17 @@ void CrossEntropyForward::check() const {
     expect_shape(op, "correct", correct, {logits[0]});
     expect_dtype(op, "correct", correct, DType::i32);
   }
+  if (bool(scale) != bool(dlogits)) fail(ErrorKind::shape, op, "scale and dlogits come together");
+  if (dlogits) backward().check();
 }
 
-Cost CrossEntropyForward::cost() const { return {4 * double(logits.size()), double(logits.bytes())}; }
+CrossEntropyBackward CrossEntropyForward::backward() const {
+  return {.logits = logits, .targets = targets, .lse = lse, .scale = scale, .dlogits = dlogits};
+}
+
+Cost CrossEntropyForward::cost() const {
+  return {(dlogits ? 8 : 4) * double(logits.size()), double(logits.bytes()) + (dlogits ? double(dlogits.bytes()) : 0)};
+}
 
 void CrossEntropyBackward::check() const {
   const char* op = "cross_entropy.backward";
@@ -37,6 +45,9 @@ void CrossEntropyBackward::check() const {
   expect_same_dtype(op, "scale", scale, logits);
   expect_shape(op, "dlogits", dlogits, {logits[0], logits[1]});
   expect_rows_dense(op, "dlogits", dlogits);
+  if (dlogits.data == logits.data && logits[0] > 1 &&
+      dlogits.stride[0] * int64_t(size_of(dlogits.dtype)) != logits.stride[0] * int64_t(size_of(logits.dtype)))
+    fail(ErrorKind::shape, op, "dlogits in place of logits: its rows must start where theirs do");
 }
 
 Cost CrossEntropyBackward::cost() const {
@@ -49,9 +60,13 @@ void cross_entropy_forward(Device& device, const CrossEntropyForward& a) {
   if (!scope) return;
   switch (device.kind) {
     case DeviceKind::ref:
-      return dispatch_ref("cross_entropy.forward", a.logits.dtype, [&]<class T>() { ref::cross_entropy_forward<T>(a); });
+      dispatch_ref("cross_entropy.forward", a.logits.dtype, [&]<class T>() { ref::cross_entropy_forward<T>(a); });
+      if (a.dlogits)
+        dispatch_ref_real("cross_entropy.forward", a.logits.dtype,
+                          [&]<class T>() { ref::cross_entropy_backward<T>(a.backward()); });
+      return;
     case DeviceKind::cpu: return cpu::cross_entropy_forward(device, a);
-    case DeviceKind::cuda: return unsupported("cross_entropy.forward", device);
+    case DeviceKind::cuda: return cuda::cross_entropy_forward(device, a);
   }
 }
 
@@ -64,7 +79,7 @@ void cross_entropy_backward(Device& device, const CrossEntropyBackward& a) {
       return dispatch_ref_real("cross_entropy.backward", a.logits.dtype,
                                [&]<class T>() { ref::cross_entropy_backward<T>(a); });
     case DeviceKind::cpu: return cpu::cross_entropy_backward(device, a);
-    case DeviceKind::cuda: return unsupported("cross_entropy.backward", device);
+    case DeviceKind::cuda: return cuda::cross_entropy_backward(device, a);
   }
 }
 

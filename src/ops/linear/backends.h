@@ -3,9 +3,16 @@
 
 #include "ops/linear/linear.h"
 
-namespace ballast::ops::cpu {
+namespace ballast::ops {
 
+namespace cpu {
 void linear_forward(Device& device, const LinearForward& a);
 void linear_backward(Device& device, const LinearBackward& a);
+}  // namespace cpu
 
-}  // namespace ballast::ops::cpu
+namespace cuda {
+void linear_forward(Device& device, const LinearForward& a);
+void linear_backward(Device& device, const LinearBackward& a);
+}  // namespace cuda
+
+}  // namespace ballast::ops

@@ -63,7 +63,7 @@ void linear_forward(Device& device, const LinearForward& a) {
     case DeviceKind::ref:
       return dispatch_ref("linear.forward", a.x.dtype, [&]<class T>() { ref::linear_forward<T>(a); });
     case DeviceKind::cpu: return cpu::linear_forward(device, a);
-    case DeviceKind::cuda: return unsupported("linear.forward", device);
+    case DeviceKind::cuda: return cuda::linear_forward(device, a);
   }
 }
 
@@ -75,7 +75,7 @@ void linear_backward(Device& device, const LinearBackward& a) {
     case DeviceKind::ref:
       return dispatch_ref_real("linear.backward", a.dy.dtype, [&]<class T>() { ref::linear_backward<T>(a); });
     case DeviceKind::cpu: return cpu::linear_backward(device, a);
-    case DeviceKind::cuda: return unsupported("linear.backward", device);
+    case DeviceKind::cuda: return cuda::linear_backward(device, a);
   }
 }
 

@@ -5,6 +5,7 @@
 #include "core/cuda_check.h"
 #include "ops/cuda_kernel.cuh"
 #include "ops/permute/backends.h"
+#include "ops/permute/place.h"
 
 namespace ballast::ops::cuda {
 namespace {
@@ -27,7 +28,7 @@ __global__ void offsets_kernel(const int32_t* count, int32_t* offs, int experts,
   int32_t row = 0;
   for (int e = 0; e < experts; ++e) {
     offs[e] = row;
-    row += (count[e] + align - 1) / align * align;
+    row += padded_rows(count[e], align);
   }
   offs[experts] = row;
 }
@@ -49,17 +50,13 @@ __global__ void rank_kernel(const int32_t* ids, int32_t slots, int expert_begin,
     const unsigned votes = __ballot_sync(0xffffffff, mine);
     if (lane == 0) warp_count[warp] = __popc(votes);
     __syncthreads();
-    int32_t before = 0, all = 0;
-    for (int w = 0; w < kThreads / 32; ++w) {
-      if (w < warp) before += warp_count[w];
-      all += warp_count[w];
-    }
+    const Votes counted = count_votes(warp_count, kThreads / 32, warp);
     if (mine) {
-      const int32_t place = row + before + __popc(votes & ((1u << lane) - 1));
+      const int32_t place = row + counted.before + rank_in_warp(votes, lane);
       row_of[slot] = place;
       slot_of[place] = slot;
     }
-    row += all;
+    row += counted.all;
     __syncthreads();
   }
   for (int32_t r = row + threadIdx.x; r < offs[blockIdx.x + 1]; r += kThreads) slot_of[r] = -1;

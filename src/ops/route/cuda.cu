@@ -6,6 +6,7 @@
 #include "ops/cuda_kernel.cuh"
 #include "ops/math.h"
 #include "ops/route/backends.h"
+#include "ops/route/choose.h"
 
 namespace ballast::ops::cuda {
 namespace {
@@ -23,16 +24,11 @@ __device__ float warp_max(float v) {
   return v;
 }
 
-// The larger value, ties to the lower index.
-__device__ void warp_argmax(float& value, int& index) {
-  for (int offset = 16; offset > 0; offset /= 2) {
-    const float other = __shfl_xor_sync(kAll, value, offset);
-    const int other_index = __shfl_xor_sync(kAll, index, offset);
-    if (other > value || (other == value && other_index < index)) {
-      value = other;
-      index = other_index;
-    }
-  }
+// Every lane gets the best of the warp.
+__device__ Candidate warp_best(Candidate c) {
+  for (int offset = 16; offset > 0; offset /= 2)
+    c = better(c, {__shfl_xor_sync(kAll, c.value, offset), __shfl_xor_sync(kAll, c.index, offset)});
+  return c;
 }
 
 struct RowPointers {
@@ -63,26 +59,11 @@ __device__ void row_logits(View<const S> x, const float* weight, float* logits, 
 __device__ void mask_groups(const RouteConfig& config, float* c, int experts) {
   const int lane = threadIdx.x % 32, per_group = experts / config.groups;
   float score = -INFINITY;
-  if (lane < config.groups) {
-    float first = -INFINITY, second = -INFINITY;
-    for (int e = lane * per_group; e < (lane + 1) * per_group; ++e) {
-      if (c[e] > first) {
-        second = first;
-        first = c[e];
-      } else if (c[e] > second) {
-        second = c[e];
-      }
-    }
-    score = config.group_score == GroupScore::max ? first : first + second;
-  }
+  if (lane < config.groups)
+    score = score_of_group(c, lane * per_group, (lane + 1) * per_group, config.group_score == GroupScore::max);
   bool kept = false;
-  for (int n = 0; n < config.kept_groups; ++n) {
-    float best = kept || lane >= config.groups ? -INFINITY : score;
-    // A kept or missing group must lose even against a score of -inf: give it the largest index.
-    int index = kept || lane >= config.groups ? lane + 32 : lane;
-    warp_argmax(best, index);
-    if (lane == index) kept = true;
-  }
+  for (int n = 0; n < config.kept_groups; ++n)
+    if (warp_best(group_candidate(score, lane, config.groups, kept)).index == lane) kept = true;
   const unsigned mask = __ballot_sync(kAll, kept);
   __syncwarp();  // every lane has read its group before any masks one
   for (int e = lane; e < experts; e += 32)
@@ -131,15 +112,8 @@ __global__ void forward_kernel(RouteConfig config, View<const S> x, RowPointers 
   float weight_sum = 0;
   unsigned taken = 0;  // of this lane's experts lane, lane + 32, ...
   for (int j = 0; j < k; ++j) {
-    float best = -INFINITY;
-    int index = experts + lane;
-    for (int i = 0, e = lane; e < experts; ++i, e += 32)
-      if (!(taken >> i & 1) && c[e] > best) {
-        best = c[e];
-        index = e;
-      }
-    warp_argmax(best, index);
-    if (index % 32 == lane) taken |= 1u << (index / 32);
+    const int index = warp_best(best_of_lane(c, experts, taken, lane)).index;
+    if (index % 32 == lane) taken |= taken_bit(index);
     weight_sum += scores[index];
     if (lane == 0) {
       p.ids[t * k + j] = index;

@@ -7,6 +7,7 @@ namespace ballast::balance {
 
 struct none {
   static constexpr const char* kHelp = "leave the bias alone";
+  static constexpr double kRate = 0;
   template <class V> void visit(V&) {}
   void update(const BalanceInput&, std::vector<float>&) const {}
 };

@@ -7,6 +7,7 @@ namespace ballast::balance {
 
 struct sign {
   static constexpr const char* kHelp = "raise the bias of underloaded experts, lower the others', by one step";
+  static constexpr double kRate = 1e-3;  // DeepSeek-V3, over 14.3T tokens
   template <class V> void visit(V&) {}
   void update(const BalanceInput& in, std::vector<float>& bias) const {
     const int64_t total = in.total();

@@ -8,6 +8,7 @@ namespace ballast::balance {
 
 struct sign_centered {
   static constexpr const char* kHelp = "sign, with the mean step subtracted";
+  static constexpr double kRate = 1e-3;
   template <class V> void visit(V&) {}
   void update(const BalanceInput& in, std::vector<float>& bias) const {
     const int64_t total = in.total();
