@@ -97,7 +97,7 @@ TEST(Chat, Formats) {
   EXPECT_EQ(render(kV3), "<｜begin▁of▁sentence｜>Be brief.<｜User｜>Hi<｜Assistant｜>Hello<｜end▁of▁sentence｜>"
                          "<｜User｜>1+1?<｜Assistant｜>");
   EXPECT_EQ(render(kCoder), "<｜begin▁of▁sentence｜>Be brief.### Instruction:\nHi\n### Response:\nhm</think>Hello\n"
-                            "<|EOT|>\n### Instruction:\n1+1?\n### Response:");
+                            "<|EOT|>\n### Instruction:\n1+1?\n### Response:\n");
   EXPECT_EQ(render(kMoonlight, {{"user", "Hi"}}, false),
             "<|im_system|>system<|im_middle|>You are a helpful assistant<|im_end|>"
             "<|im_user|>user<|im_middle|>Hi<|im_end|>");
@@ -129,7 +129,7 @@ TEST(Chat, EndOfATurn) {
 }
 
 TEST(Chat, Sources) {
-  EXPECT_THROW(ChatTemplate(sample_tokenizer()), Error);
+  EXPECT_THROW(ChatTemplate{sample_tokenizer()}, Error);
   const Json list = Json::parse(R"([{"name": "tools", "template": "b"}, {"name": "default", "template": "a"}])");
   EXPECT_EQ(ChatTemplate(with_template(list)).render({}), "a");
   EXPECT_THROW(ChatTemplate(with_template(Json(Json::Array{}))), Error);
