@@ -29,7 +29,7 @@ struct e4m3 {
     } else {
       code = ((magnitude + 0x7ffff + (magnitude >> 20 & 1)) >> 20) - (120 << 3);  // 120: difference of the biases
     }
-    bits = static_cast<uint8_t>(u >> 24 & 0x80 | code);
+    bits = static_cast<uint8_t>((u >> 24 & 0x80) | code);
   }
   explicit operator float() const {
     const uint32_t sign = uint32_t{bits & 0x80u} << 24, code = bits & 0x7f;

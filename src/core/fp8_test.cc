@@ -69,8 +69,12 @@ TEST(E4m3, NearestAmongAllCodes) {
     if (!(f <= 448)) continue;
     const int code = encode(f);
     const double error = std::abs(double(f) - decode(code));
-    if (code > 0) EXPECT_LE(error, std::abs(double(f) - decode(code - 1))) << f;
-    if (code < 0x7e) EXPECT_LE(error, std::abs(double(f) - decode(code + 1))) << f;
+    if (code > 0) {
+      EXPECT_LE(error, std::abs(double(f) - decode(code - 1))) << f;
+    }
+    if (code < 0x7e) {
+      EXPECT_LE(error, std::abs(double(f) - decode(code + 1))) << f;
+    }
   }
 }
 
