@@ -95,8 +95,11 @@ void CommandLine::shortcut(std::string names, std::string key, std::string argum
   const FieldEntry* field = config_.find(key);
   CHECK(field);
   const bool list = std::holds_alternative<std::vector<std::string>*>(field->target);
-  entries_.push_back({.names = std::move(names), .argument = std::move(argument), .help = "short for --" + key + ": " + field->help,
-                      .is_list = list, .key = std::move(key)});
+  entries_.push_back({.names = std::move(names),
+                      .argument = std::move(argument),
+                      .help = "short for --" + key + ": " + field->help,
+                      .is_list = list,
+                      .key = std::move(key)});
 }
 
 void CommandLine::threads(int& field) {
@@ -134,7 +137,8 @@ void CommandLine::collect() {
   CLI::App app;
   app.set_help_flag("-h,--help");
   app.allow_extras();
-  const auto add_option = [&](const std::string& names, bool list, const std::function<void(const CLI::results_t&)>& take) {
+  const auto add_option = [&](const std::string& names, bool list,
+                              const std::function<void(const CLI::results_t&)>& take) {
     CLI::Option* option = app.add_option(names, CLI::callback_t([take](const CLI::results_t& words) {
       take(words);
       return true;
@@ -185,9 +189,11 @@ void CommandLine::check_rest(const std::vector<std::string>& rest) const {
   for (const Entry& entry : entries_)
     for (const std::string& word : entry.given)
       if (std::find(flags.begin(), flags.end(), word) != flags.end())
-        fail(ErrorKind::usage, std::string(command_.name), "{} needs a value; what follows it is the flag {}", long_name(entry.names), word);
+        fail(ErrorKind::usage, std::string(command_.name), "{} needs a value; what follows it is the flag {}",
+             long_name(entry.names), word);
   if (!rest.empty())
-    fail(ErrorKind::usage, std::string(command_.name), "does not know what to do with '{}'; usage: {}", rest.front(), usage());
+    fail(ErrorKind::usage, std::string(command_.name), "does not know what to do with '{}'; usage: {}", rest.front(),
+         usage());
 }
 
 void CommandLine::unknown_flag(const std::string& name) const {
@@ -197,7 +203,8 @@ void CommandLine::unknown_flag(const std::string& name) const {
     if (foreign.theirs == name && std::find(flags.begin(), flags.end(), foreign.ours) != flags.end())
       fail(ErrorKind::usage, where, "{} is {}'s name; here it is {}", name, foreign.tool, foreign.ours);
   }
-  std::string key = name.substr(name.find_first_not_of('-') == std::string::npos ? name.size() : name.find_first_not_of('-'));
+  std::string key =
+      name.substr(name.find_first_not_of('-') == std::string::npos ? name.size() : name.find_first_not_of('-'));
   std::replace(key.begin(), key.end(), '-', '_');
   const std::string last = key.substr(key.rfind('.') + 1);
   for (const ForeignName& foreign : names_for(config_)) {
@@ -261,8 +268,8 @@ std::string CommandLine::usage() const {
 }
 
 std::string CommandLine::help() const {
-  std::string out = fmt::format("ballast {}: {}\n\nusage:   {}\nexample: {}\n", command_.name, command_.summary, usage(),
-                                command_.example);
+  std::string out = fmt::format("ballast {}: {}\n\nusage:   {}\nexample: {}\n", command_.name, command_.summary,
+                                usage(), command_.example);
   constexpr size_t kIndent = 28;
   std::string words, flags;
   for (const Entry& entry : entries_) {
@@ -284,7 +291,8 @@ std::string CommandLine::help() const {
     out += fmt::format("\n[{}] {}\n", section.key, section.help);
     for (const Field& field : defaults_) {
       if (field.key.substr(0, field.key.rfind('.')) == section.key)
-        out += entry_text("--" + field.key, fmt::format("{} ({}; default {})", field.help, field.type, field.default_text), 44);
+        out += entry_text("--" + field.key,
+                          fmt::format("{} ({}; default {})", field.help, field.type, field.default_text), 44);
     }
   }
   return out;

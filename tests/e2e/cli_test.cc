@@ -59,7 +59,8 @@ std::set<std::string> names_in(const std::string& help) {
 
 void expect_file(const fs::path& file, const std::string& text) {
   if (std::getenv("BALLAST_UPDATE")) spill(file, text);
-  EXPECT_EQ(slurp(file), text) << "if this change is meant: BALLAST_UPDATE=1 " << BALLAST_TEST_NAME << " rewrites " << file;
+  EXPECT_EQ(slurp(file), text) << "if this change is meant: BALLAST_UPDATE=1 " << BALLAST_TEST_NAME << " rewrites "
+                               << file;
 }
 
 TEST(Help, TourNamesEveryCommandWithAnExample) {
@@ -108,14 +109,17 @@ TEST(ForeignNames, PointToNamesThatExist) {
   std::set<std::pair<std::string_view, std::string_view>> seen;
   for (const ForeignName& n : cli::foreign_keys()) {
     EXPECT_TRUE(known.count("--" + std::string(n.ours))) << n.ours;
-    EXPECT_FALSE(known.count("--" + std::string(n.ours.substr(0, n.ours.find('.'))) + "." + std::string(n.theirs))) << n.theirs << " is ours, too";
+    EXPECT_FALSE(known.count("--" + std::string(n.ours.substr(0, n.ours.find('.'))) + "." + std::string(n.theirs)))
+        << n.theirs << " is ours, too";
     EXPECT_TRUE(seen.emplace(n.theirs, n.ours).second) << n.theirs << " twice";
   }
   EXPECT_GE(cli::foreign_keys().size(), 30u);
   for (const ForeignName& n : cli::foreign_flags()) EXPECT_TRUE(known.count(std::string(n.ours))) << n.ours;
 }
 
-TEST(ForeignNames, TableInDocsIsTheList) { expect_file(kSource / "docs/foreign-names.md", cli::foreign_names_markdown()); }
+TEST(ForeignNames, TableInDocsIsTheList) {
+  expect_file(kSource / "docs/foreign-names.md", cli::foreign_names_markdown());
+}
 
 TEST(ForeignNames, AreAnsweredWithOurs) {
   const auto error = [](const std::vector<std::string>& line) {
@@ -123,8 +127,9 @@ TEST(ForeignNames, AreAnsweredWithOurs) {
     EXPECT_EQ(r.code, 2);
     return r.err;
   };
-  EXPECT_EQ(error({"train", "--moe-router-topk", "8"}),
-            "ballast: error: train: --moe-router-topk is Megatron-Core's name; here it is --model.num_experts_per_tok\n");
+  EXPECT_EQ(
+      error({"train", "--moe-router-topk", "8"}),
+      "ballast: error: train: --moe-router-topk is Megatron-Core's name; here it is --model.num_experts_per_tok\n");
   EXPECT_NE(error({"train", "--lr=1e-3"}).find("--optimizer.learning_rate"), std::string::npos);
   EXPECT_NE(error({"train", "--model.expert_used_count", "2"}).find("model.num_experts_per_tok"), std::string::npos);
   EXPECT_NE(error({"tokenizer", "train", "--vocab_size", "300"}).find("--vocab-size"), std::string::npos);
@@ -175,7 +180,8 @@ TEST(Recipes, AreConfigurationsThatCanBe) {
 }
 
 TEST(Output, FullDiskAndClosedPipe) {
-  const Result full = run({"roofline", kSource / "configs/deepseek-v3.json"}, [] { dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO); });
+  const Result full =
+      run({"roofline", kSource / "configs/deepseek-v3.json"}, [] { dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO); });
   EXPECT_EQ(full.code, 2);
   EXPECT_NE(full.err.find("No space left"), std::string::npos) << full.err;
   const Result closed = run({"--help"}, [] {
@@ -199,7 +205,8 @@ TEST(Way, FromSourcesToAReport) {
   ASSERT_EQ(train.code, 0) << train.err;
   EXPECT_EQ(Json::parse(train.out).at("steps").as_int(), 3);
   EXPECT_EQ(run(line).code, 2) << "a second run may not replace the first unasked";
-  const Result again = run({"train", "--config", work / "run/config.toml", "--resume", "--out", work / "run", "-t", "1"});
+  const Result again =
+      run({"train", "--config", work / "run/config.toml", "--resume", "--out", work / "run", "-t", "1"});
   EXPECT_EQ(again.code, 0) << again.err;
   for (const auto& checkpoint : fs::directory_iterator(work / "run/checkpoints")) {
     if (!checkpoint.is_directory()) continue;
