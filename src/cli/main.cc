@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/nearest_name.h"
+#include "base/version.h"
 #include "cli/commands.h"
 
 namespace ballast::cli {
@@ -18,7 +19,7 @@ constexpr int kOk = 0, kNegative = 1, kFailure = 1, kUserError = 2, kInterrupted
 
 std::string tour() {
   std::string text =
-      "ballast " BALLAST_VERSION
+      "ballast " + build_version() +
       ": train, serve and study DeepSeek-V3-architecture code models\n\n"
       "A model's way, a command at a time (`ballast COMMAND -h` lists its flags and configuration keys):\n";
   for (const Command& c : commands())
@@ -64,7 +65,7 @@ const Command* take_command(std::vector<std::string>& words) {
 void run(std::vector<std::string> words) {
   if (words.empty() || words.front() == "--help" || words.front() == "-h" || words == std::vector<std::string>{"help"})
     return print(tour());
-  if (words.front() == "--version") return print("ballast " BALLAST_VERSION "\n");
+  if (words.front() == "--version") return print(version_text());
   if (words.front() == "help") {  // `ballast help CMD` is `ballast CMD -h`
     words.erase(words.begin());
     words.push_back("-h");

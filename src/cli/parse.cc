@@ -59,6 +59,12 @@ std::vector<std::string> split(std::string_view text, char mark) {
 
 bool is_flag_word(const std::string& word) { return word.size() > 1 && word[0] == '-'; }
 
+bool is_text(const FieldEntry& field) {
+  return std::holds_alternative<std::string*>(field.target) ||
+         std::holds_alternative<std::vector<std::string>*>(field.target) ||
+         std::holds_alternative<std::optional<std::string>*>(field.target);
+}
+
 // Other tools' names for keys that this command has.
 std::vector<ForeignName> names_for(const FieldList& config) {
   std::vector<ForeignName> names;
@@ -116,6 +122,10 @@ void CommandLine::unused_seed() {
 }
 
 bool CommandLine::parse() {
+  if (declared_) {
+    *declared_ = declared_words();
+    return false;
+  }
   collect();
   if (wants_help_) {
     print(help());
@@ -256,6 +266,45 @@ std::vector<std::string> CommandLine::flag_names() const {
   if (!config_.fields().empty()) names.push_back("--config");
   for (const FieldEntry& field : config_.fields()) names.push_back("--" + field.key);
   return names;
+}
+
+std::vector<LineWord> CommandLine::words_of(const Command& command) {
+  std::vector<LineWord> words;
+  CommandLine line(command, {});
+  line.declared_ = &words;
+  command.run(line);
+  return words;
+}
+
+LineWord CommandLine::word_of(const Entry& entry) const {
+  LineWord word{.names = split(entry.names, ','), .argument = entry.argument, .help = entry.help};
+  if (entry.positional) word.names.clear();
+  if (entry.is_flag) {
+    word.value = LineWord::Value::none;
+  } else if (is_text(*(entry.key.empty() ? entry.field.fields().data() : config_.find(entry.key)))) {
+    // In the help a word for text that is no path is one of these.
+    const bool path = word.argument != "TEXT" && word.argument != "TEXT..." && word.argument != "TYPE" && word.argument != "KEY";
+    if (path) word.value = LineWord::Value::path;
+  }
+  return word;
+}
+
+std::vector<LineWord> CommandLine::declared_words() const {
+  std::vector<LineWord> words;
+  for (const Entry& entry : entries_) words.push_back(word_of(entry));
+  words.push_back({{"-h", "--help"}, "", "help about the command", LineWord::Value::none});
+  if (config_.fields().empty()) return words;
+  words.push_back({{"--config"}, "FILE", "TOML with the configuration", LineWord::Value::path});
+  for (size_t i = 0; i < defaults_.size(); ++i) {
+    const Field& field = defaults_[i];
+    LineWord word{.names = {"--" + field.key}, .argument = field.type, .help = field.help};
+    if (field.type == "bool") word.value = LineWord::Value::truth;
+    // Text that is empty unless somebody sets it is a file or folder, not one of a few names.
+    if (is_text(config_.fields()[i]) && (field.default_text == "\"\"" || field.default_text == "[]"))
+      word.value = LineWord::Value::path;
+    words.push_back(std::move(word));
+  }
+  return words;
 }
 
 std::string CommandLine::usage() const {

@@ -11,6 +11,7 @@
 #include "base/toml.h"
 #include "cli/foreign_names.h"
 #include "e2e/child.h"
+#include "e2e/help_text.h"
 #include "e2e/tiny_corpus.h"
 #include "train/config.h"
 
@@ -18,44 +19,6 @@ namespace ballast::e2e {
 namespace {
 
 const fs::path kSource = BALLAST_SOURCE_DIR;
-
-std::vector<std::string> words(const std::string& text) {
-  std::istringstream in(text);
-  return {std::istream_iterator<std::string>(in), {}};
-}
-
-std::vector<std::string> commands() {
-  std::vector<std::string> names;
-  std::istringstream tour(run({"--help"}).out);
-  const std::regex entry("^  ([a-z]+( [a-z]+)?)  .*");
-  std::smatch match;
-  for (std::string line; std::getline(tour, line);)
-    if (std::regex_match(line, match, entry)) names.push_back(match[1]);
-  return names;
-}
-
-std::string help_of(const std::string& command) {
-  std::vector<std::string> line = words(command);
-  line.push_back("-h");
-  const Result r = run(line);
-  EXPECT_EQ(r.code, 0) << command;
-  EXPECT_EQ(r.err, "") << command;
-  return r.out;
-}
-
-// Flags and keys in a help text: "-t", "--threads", "--model.hidden_size".
-std::set<std::string> names_in(const std::string& help) {
-  std::set<std::string> names;
-  std::istringstream lines(help);
-  const std::regex flag("^  (--?[A-Za-z][\\w.-]*)(, (--[\\w.-]+))?.*");
-  std::smatch match;
-  for (std::string line; std::getline(lines, line);) {
-    if (!std::regex_match(line, match, flag)) continue;
-    names.insert(match[1]);
-    if (match[3].matched) names.insert(match[3]);
-  }
-  return names;
-}
 
 void expect_file(const fs::path& file, const std::string& text) {
   if (std::getenv("BALLAST_UPDATE")) spill(file, text);
@@ -100,7 +63,19 @@ TEST(Help, SnapshotOfAllFlagsAndKeys) {
 }
 
 TEST(Help, Version) {
-  EXPECT_TRUE(std::regex_match(run({"--version"}).out, std::regex("ballast \\d+\\.\\d+\\.\\d+\n")));
+  const Result r = run({"--version"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(std::regex_match(r.out, std::regex("ballast \\d+\\.\\d+\\.\\d+\n"
+                                                 "commit   ([0-9a-f]{7,}\\+?|unknown)\n"
+                                                 "build    \\w+(, -fsanitize=[a-z,]+)?, (GCC|Clang) \\d+\\..*\n"
+                                                 "CPU      .+, (amx_bf16|avx512_bf16|avx512|avx2|baseline)\n"
+                                                 "kernels  built for \\w+(, \\w+)*; here \\w+\n"
+                                                 "oneDNN   \\d+\\.\\d+\\.\\d+ \\(\\w+, \\w+\\); here \\w+\n"
+                                                 "CUDA     (not in this build|\\d+\\.\\d+ for sm_90a, .+)\n")))
+      << r.out;
+  std::smatch kernels;
+  ASSERT_TRUE(std::regex_search(r.out, kernels, std::regex("built for (.*); here (\\w+)")));
+  EXPECT_NE((kernels.str(1) + ",").find(kernels.str(2) + ","), std::string::npos) << "not one of those built";
 }
 
 TEST(ForeignNames, PointToNamesThatExist) {
