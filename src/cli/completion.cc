@@ -68,8 +68,8 @@ std::string bash_script() {
   }
   for (const Command& c : commands()) {
     const std::vector<LineWord> words = CommandLine::words_of(c);
-    flags += fmt::format("    '{}')\n      flags='{}'\n      paths='{}'\n      truths='{}'\n      others='{}' ;;\n", c.name,
-                         joined(words, [](const LineWord&) { return true; }),
+    flags += fmt::format("    '{}')\n      flags='{}'\n      paths='{}'\n      truths='{}'\n      others='{}' ;;\n",
+                         c.name, joined(words, [](const LineWord&) { return true; }),
                          joined(words, [](const LineWord& w) { return w.value == Value::path; }),
                          joined(words, [](const LineWord& w) { return w.value == Value::truth; }),
                          joined(words, [](const LineWord& w) { return w.value == Value::other; }));
@@ -207,11 +207,14 @@ fi
 std::string fish_quoted(std::string_view text) { return "'" + escaped(text, "'\\", "\\") + "'"; }
 
 std::string fish_script() {
-  std::string out = R"sh(function __ballast_at --description 'whether the line begins with this command'
+  std::string out =
+      R"sh(function __ballast_at --description 'whether the line begins with this command; "only": and has no other word'
   set -l words (commandline -opc)[2..-1]
   test "$words[1]" = help; and set -e words[1]
   set -l wanted (string split ' ' -- $argv[1])
-  test (count $words) -ge (count $wanted); and test "$words[1..(count $wanted)]" = "$argv[1]"
+  set -l n (count $wanted)
+  test (count $words) -ge $n; and test "$words[1..$n]" = "$argv[1]"; or return 1
+  test (count $argv) -eq 1; or test (count $words) -eq $n
 end
 function __ballast_first --description 'whether the command is still to come'
   set -l words (commandline -opc)[2..-1]
@@ -221,12 +224,13 @@ complete -c ballast -f
 )sh";
   for (const auto& [word, help] : first_words())
     out += fmt::format("complete -c ballast -n __ballast_first -a {} -d {}\n", word, fish_quoted(help));
-  out += "complete -c ballast -n __ballast_first -l help -d 'all commands'\n"
-         "complete -c ballast -n __ballast_first -l version -d 'which build this is'\n";
+  out +=
+      "complete -c ballast -n __ballast_first -l help -d 'all commands'\n"
+      "complete -c ballast -n __ballast_first -l version -d 'which build this is'\n";
   for (const auto& [group, members] : groups())
     for (const Command* c : members)
-      out += fmt::format("complete -c ballast -n '__ballast_at {0}; and test (count (commandline -opc)) -eq 2' -a {1} -d {2}\n", group,
-                         second_word(*c), fish_quoted(c->summary));
+      out += fmt::format("complete -c ballast -n '__ballast_at {} only' -a {} -d {}\n", group, second_word(*c),
+                         fish_quoted(c->summary));
   for (const Command& c : commands()) {
     for (const LineWord& word : CommandLine::words_of(c)) {
       const std::string at = fmt::format("complete -c ballast -n '__ballast_at \"{}\"'", c.name);
@@ -249,7 +253,8 @@ complete -c ballast -f
 }  // namespace
 
 std::string completion_script(const std::string& shell) {
-  const std::string origin = fmt::format("for ballast {}, written by `ballast completion {}`\n", build_version(), shell);
+  const std::string origin =
+      fmt::format("for ballast {}, written by `ballast completion {}`\n", build_version(), shell);
   if (shell == "bash") return "# bash completion " + origin + bash_script();
   if (shell == "zsh") return "#compdef ballast\n# zsh completion " + origin + zsh_script();
   if (shell == "fish") return "# fish completion " + origin + fish_script();

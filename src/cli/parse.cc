@@ -283,7 +283,8 @@ LineWord CommandLine::word_of(const Entry& entry) const {
     word.value = LineWord::Value::none;
   } else if (is_text(*(entry.key.empty() ? entry.field.fields().data() : config_.find(entry.key)))) {
     // In the help a word for text that is no path is one of these.
-    const bool path = word.argument != "TEXT" && word.argument != "TEXT..." && word.argument != "TYPE" && word.argument != "KEY";
+    const bool path =
+        word.argument != "TEXT" && word.argument != "TEXT..." && word.argument != "TYPE" && word.argument != "KEY";
     if (path) word.value = LineWord::Value::path;
   }
   return word;

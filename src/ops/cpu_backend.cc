@@ -3,21 +3,20 @@
 #include <fmt/format.h>
 #include <hwy/highway.h>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <string_view>
 
 namespace ballast::ops {
 
 std::vector<std::string> simd_tiers() {
   std::vector<std::string> names;
   // A lower bit is a better target.
-  for (uint32_t left = static_cast<uint32_t>(HWY_TARGETS); left != 0; left &= left - 1)
-    names.emplace_back(hwy::TargetName(left & -left));
+  for (uint64_t left = HWY_TARGETS; left != 0; left &= left - 1)
+    names.emplace_back(hwy::TargetName(static_cast<int64_t>(left & -left)));
   return names;
 }
 
 std::string simd_tier() {
-  const uint32_t usable = static_cast<uint32_t>(HWY_TARGETS) & static_cast<uint32_t>(hwy::SupportedTargets());
-  return usable ? hwy::TargetName(usable & -usable) : "none";
+  const uint64_t usable = HWY_TARGETS & static_cast<uint64_t>(hwy::SupportedTargets());
+  return hwy::TargetName(static_cast<int64_t>(usable & -usable));
 }
 
 std::string onednn_version() {
@@ -26,7 +25,7 @@ std::string onednn_version() {
                         : v.cpu_runtime == DNNL_RUNTIME_TBB ? "TBB"
                         : v.cpu_runtime == DNNL_RUNTIME_SEQ ? "sequential"
                                                             : "other threads";
-  return fmt::format("{}.{}.{} ({}, {})", v.major, v.minor, v.patch, std::string_view(v.hash).substr(0, 8), runtime);
+  return fmt::format("{}.{}.{} ({})", v.major, v.minor, v.patch, runtime);
 }
 
 std::string onednn_tier() {

@@ -70,7 +70,7 @@ TEST(Help, Version) {
                                                  "build    \\w+(, -fsanitize=[a-z,]+)?, (GCC|Clang) \\d+\\..*\n"
                                                  "CPU      .+, (amx_bf16|avx512_bf16|avx512|avx2|baseline)\n"
                                                  "kernels  built for \\w+(, \\w+)*; here \\w+\n"
-                                                 "oneDNN   \\d+\\.\\d+\\.\\d+ \\(\\w+, \\w+\\); here \\w+\n"
+                                                 "oneDNN   \\d+\\.\\d+\\.\\d+ \\(\\w+( \\w+)?\\); here \\w+\n"
                                                  "CUDA     (not in this build|\\d+\\.\\d+ for sm_90a, .+)\n")))
       << r.out;
   std::smatch kernels;

@@ -56,11 +56,12 @@ class Completion : public testing::Test {
   Lines bash(const Lines& line) {
     std::string words;
     for (const std::string& word : line) words += " " + shell_quoted(word);
-    return shell("source " + script() + "; COMP_WORDS=(ballast" + words + "); COMP_CWORD=" + std::to_string(line.size()) +
-                 "; _ballast; printf '%s\\n' \"${COMPREPLY[@]}\"");
+    return shell("source " + script() + "; COMP_WORDS=(ballast" + words +
+                 "); COMP_CWORD=" + std::to_string(line.size()) + "; _ballast; printf '%s\\n' \"${COMPREPLY[@]}\"");
   }
   Lines shell(const std::string& commands, const std::string& options = "") {
-    return lines_of(output_of("cd " + work_.path().string() + " && " + shell_ + " " + options + " -c " + shell_quoted(commands)));
+    return lines_of(
+        output_of("cd " + work_.path().string() + " && " + shell_ + " " + options + " -c " + shell_quoted(commands)));
   }
 
   WorkFolder work_;
@@ -126,7 +127,9 @@ TEST_F(Completion, FishOffersTheSame) {
   need("fish");
   if (IsSkipped()) return;
   const auto fish = [&](const std::string& line) {
-    Lines lines = shell("source " + script() + "; complete -C " + shell_quoted(line) + " | string replace -r '\\t.*' ''", "--no-config");
+    Lines lines =
+        shell("source " + script() + "; complete -C " + shell_quoted(line) + " | string replace -r '\\t.*' ''",
+              "--no-config");
     std::sort(lines.begin(), lines.end());
     return lines;
   };
@@ -147,8 +150,8 @@ TEST_F(Completion, ZshOffersTheSame) {
   if (IsSkipped()) return;
   shell("zsh -n " + script(), "-f");
   const auto zsh = [&](const std::string& line, int current) {
-    return shell("compdef() { }; _arguments() { print -rl -- \"$@\" }; _describe() { print -rl -- ${(P)4} }; source " + script() +
-                     "; words=(" + line + " ''); CURRENT=" + std::to_string(current) + "; _ballast",
+    return shell("compdef() { }; _arguments() { print -rl -- \"$@\" }; _describe() { print -rl -- ${(P)4} }; source " +
+                     script() + "; words=(" + line + " ''); CURRENT=" + std::to_string(current) + "; _ballast",
                  "-f");
   };
   Lines first;

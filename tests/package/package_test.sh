@@ -17,7 +17,6 @@ check_installed() {
     fail "another version in $prefix"
   away verify | tail -1 | grep -qx okay || fail "verify does not pass in $prefix"
   away roofline "$prefix/share/ballast/configs/deepseek-v3.json" >/dev/null || fail "roofline in $prefix"
-  away train --config "$prefix/share/ballast/configs/nano.toml" --dry-run >/dev/null || fail "train --dry-run in $prefix"
   for file in bash:bash-completion/completions/ballast "zsh:$zsh/_ballast" fish:fish/vendor_completions.d/ballast.fish; do
     shell=${file%%:*} file=$prefix/share/${file#*:}
     cmp -s "$file" <("$build/ballast" completion "$shell") || fail "$file is not what the program prints"
@@ -49,8 +48,9 @@ field() { dpkg-deb -f "$deb" "$1"; }
 for library in libc6 libdnnl libfmt libhwy liblzma libpcre2-8-0 libssl; do
   field Depends | grep -qE "(^|, )$library" || fail "does not depend on $library: $(field Depends)"
 done
-dpkg-deb -c "$deb" | grep -q '\./usr/share/doc/ballast/copyright$' || fail "no copyright file"
-if dpkg-deb -c "$deb" | awk '{print $2}' | grep -v '^root/root$'; then fail "files that are not root's"; fi
+dpkg-deb -c "$deb" >"$work/contents"
+grep -q '\./usr/share/doc/ballast/copyright$' "$work/contents" || fail "no copyright file"
+if awk '{print $2}' "$work/contents" | grep -v '^root/root$'; then fail "files that are not root's"; fi
 echo "$(basename "$deb"): $(stat -c %s "$deb") bytes; depends on $(field Depends)"
 
 if [ "$(id -u)" = 0 ]; then
@@ -76,7 +76,7 @@ fi
 if command -v lintian >/dev/null; then
   echo "== lintian"
   # There is no manual page: `ballast help COMMAND` is written from the same declarations as the flags are.
-  lintian --allow-root --suppress-tags no-manual-page,initial-upload-closes-no-bugs --fail-on error,warning "$deb"
+  lintian --allow-root --suppress-tags no-manual-page --fail-on error,warning "$deb"
 else
   echo "== no lintian here"
 fi
