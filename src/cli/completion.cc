@@ -208,7 +208,7 @@ std::string fish_quoted(std::string_view text) { return "'" + escaped(text, "'\\
 
 std::string fish_script() {
   std::string out =
-      R"sh(function __ballast_at --description 'whether the line begins with this command; "only": and has no other word'
+      R"sh(function __ballast_at --description 'whether the line is this command; "only": with no word more'
   set -l words (commandline -opc)[2..-1]
   test "$words[1]" = help; and set -e words[1]
   set -l wanted (string split ' ' -- $argv[1])
