@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "infer/load.h"
+#include "tokenizer/chat.h"
 #include "train/config.h"
 
 namespace ballast::cli {
@@ -36,18 +37,32 @@ struct GenerateKeys {
   }
 };
 
+// The prompt's ids; the tokens that end a turn go to `end_tokens`.
+std::vector<int32_t> encode_chat(const Tokenizer& tokenizer, const std::string& text,
+                                 const std::optional<std::string>& system, std::vector<int32_t>& end_tokens) {
+  const ChatTemplate chat(tokenizer);
+  std::vector<ChatMessage> messages;
+  if (system) messages.push_back({"system", *system});
+  messages.push_back({"user", text});
+  end_tokens = chat.end_tokens();
+  return chat.encode(messages);
+}
+
 }  // namespace
 
 void cmd_generate(CommandLine& line) {
   GenerateKeys config;
   std::string model_folder, text, file, out;
-  std::optional<std::string> suffix;
+  std::optional<std::string> suffix, system;
+  bool chat = false;
   int threads = 0;
   line.config(config);
   line.option("-m,--model", model_folder, "DIR", "the model: a checkpoint of ours or a Hugging Face folder");
   line.option("-p,--prompt", text, "TEXT", "the text to go on from");
   line.option("-f,--file", file, "FILE", "or a file with it");
   line.option("--suffix", suffix, "TEXT", "fill in the middle: the text that follows the gap");
+  line.flag("--chat", chat, "the prompt is a user's message: put it into the model's chat template");
+  line.option("--system", system, "TEXT", "with --chat: the message before it that says how to behave");
   line.shortcut("-n", "generate.max_new_tokens", "N");
   line.shortcut("--temp", "generate.temperature", "T");
   line.shortcut("--top-p", "generate.top_p", "P");
@@ -58,11 +73,15 @@ void cmd_generate(CommandLine& line) {
   if (!line.parse()) return;
   line.require(!model_folder.empty(), "a model, -m DIR");
   line.require(!text.empty() || !file.empty(), "a prompt, -p TEXT or -f FILE");
+  if (system && !chat) fail(ErrorKind::usage, "--system", "a system message is for --chat");
+  if (suffix && chat) fail(ErrorKind::usage, "--suffix", "a gap is filled in plain text, not in a chat: leave out --chat");
 
   config.options.seed = static_cast<uint64_t>(config.seed);
   const auto device = Device::make(DeviceKind::cpu, threads);
   const LoadedModel model = load_model(model_folder, *device, compute_dtype(config.dtype));
-  const auto ids = encode_prompt(model.tokenizer(), {file.empty() ? text : read_file(file), suffix});
+  if (!file.empty()) text = read_file(file);
+  const auto ids = chat ? encode_chat(model.tokenizer(), text, system, config.options.end_tokens)
+                        : encode_prompt(model.tokenizer(), {text, suffix});
   const int64_t context = static_cast<int64_t>(ids.size()) + config.options.max_new_tokens;
   if (context > model.config.max_position_embeddings)
     fail(ErrorKind::usage, "generate.max_new_tokens", "a prompt of {} tokens and {} more exceed the model's context of {}",

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -28,28 +31,55 @@ void cmd_tokenizer_train(CommandLine& line) {
   print(fmt::format("{}: {} tokens\n", out, tokenizer.vocab_size()));
 }
 
+namespace {
+
+// Ids with their texts from the first difference on: "@12  expected 300 "def", 5 "("; found ...".
+std::string describe(const Tokenizer& tokenizer, const TokenizerCheck::Difference& d) {
+  constexpr size_t kMostText = 200, kMostIds = 8;
+  const auto [e, f] = std::mismatch(d.expected.begin(), d.expected.end(), d.found.begin(), d.found.end());
+  const auto pieces = [&](auto from, auto end) {
+    std::string out;
+    for (size_t n = 0; from != end && n < kMostIds; ++from, ++n)
+      out += fmt::format("  {} {}", *from, Json(tokenizer.token_bytes(*from)).dump());
+    return out + (from != end ? "  ..." : "");
+  };
+  std::string text = fmt::format("text {}: {}{}\n", d.index, Json(d.text.substr(0, kMostText)).dump(),
+                                 d.text.size() > kMostText ? fmt::format(" ... ({} bytes)", d.text.size()) : "");
+  if (d.expected != d.found) {
+    const auto same = static_cast<size_t>(e - d.expected.begin());
+    const size_t at = tokenizer.decode(std::span(d.expected).first(same)).size();
+    text += fmt::format("  equal up to token {} (byte {}), then\n  expected{}\n  found   {}\n", same, at,
+                        pieces(e, d.expected.end()), pieces(f, d.found.end()));
+  }
+  return text + (d.decodes ? "" : "  does not decode back\n");
+}
+
+}  // namespace
+
 void cmd_tokenizer_check(CommandLine& line) {
-  std::string file, vectors;
+  std::string file, out;
+  std::vector<std::string> vectors;
   int threads = 0;
-  std::string out;
-  line.positional("TOKENIZER.JSON", file, "the tokenizer");
+  line.positional("TOKENIZER.JSON", file, "the tokenizer, or the folder that has it");
   line.positional("VECTORS", vectors,
-                  "texts with their ids: a .jsonl file of {\"text\", \"ids\"}, or llama.cpp's .inp beside its .out");
+                  "texts with their ids: .jsonl files of {\"text\", \"ids\"}, or llama.cpp's .inp beside their .out");
   line.out(out, "FILE", "write the result there instead of printing it");
   line.threads(threads);
   line.unused_seed();
   if (!line.parse()) return;
   line.require(!file.empty() && !vectors.empty(), "a tokenizer.json and a file of vectors");
 
-  const TokenizerCheck check = check_tokenizer(Tokenizer::load(file), vectors);
+  const Tokenizer tokenizer = Tokenizer::load(file);
   std::string text;
-  for (const TokenizerCheck::Difference& d : check.differences) {
-    text += fmt::format("text {}: {}\n  expected {}\n  found    {}{}\n", d.index, Json(d.text).dump(),
-                        fmt::join(d.expected, " "), fmt::join(d.found, " "), d.decodes ? "" : "\n  does not decode back");
+  bool okay = true;
+  for (const std::string& name : vectors) {
+    const TokenizerCheck check = check_tokenizer(tokenizer, name);
+    for (const TokenizerCheck::Difference& d : check.differences) text += describe(tokenizer, d);
+    text += fmt::format("{}: {} of {} texts equal\n", name, check.equal, check.texts);
+    okay = okay && check.okay();
   }
-  text += fmt::format("{} of {} texts equal\n{}", check.equal, check.texts, check.okay() ? "okay\n" : "");
-  emit(text, out);
-  if (!check.okay()) throw Negative{};
+  emit(text + (okay ? "okay\n" : ""), out);
+  if (!okay) throw Negative{};
 }
 
 void cmd_tokenizer_encode(CommandLine& line) {
@@ -57,7 +87,7 @@ void cmd_tokenizer_encode(CommandLine& line) {
   bool control = false, pieces = false;
   std::vector<int> ids;
   int threads = 0;
-  line.positional("TOKENIZER.JSON", file, "the tokenizer");
+  line.positional("TOKENIZER.JSON", file, "the tokenizer, or the folder that has it");
   line.option("-p,--prompt", prompt, "TEXT", "the text");
   line.option("-f,--file", text_file, "FILE", "or a file with it");
   line.option("--decode", ids, "IDS", "the other way: ids with commas between them, to text");

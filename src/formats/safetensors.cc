@@ -58,10 +58,10 @@ bool copy_out(const FileTensor& tensor, std::span<T> out) {
       convert<float>(tensor, out, same);
       return true;
     case FileDType::f16:
-      convert<uint16_t>(tensor, out, [](uint16_t h) -> T { return from_f16(h); });
+      convert<uint16_t>(tensor, out, [](uint16_t h) { return T(from_f16(h)); });
       return true;
     case FileDType::bf16:
-      convert<bf16>(tensor, out, [](bf16 b) -> T { return static_cast<float>(b); });
+      convert<bf16>(tensor, out, [](bf16 b) { return T(static_cast<float>(b)); });
       return true;
     default:
       return false;
@@ -270,6 +270,9 @@ void Checkpoint::read(std::string_view name, std::span<const int64_t> shape, std
   read_as(name, shape, out);
 }
 void Checkpoint::read(std::string_view name, std::span<const int64_t> shape, std::span<double> out) const {
+  read_as(name, shape, out);
+}
+void Checkpoint::read(std::string_view name, std::span<const int64_t> shape, std::span<bf16> out) const {
   read_as(name, shape, out);
 }
 void Checkpoint::read(std::string_view name, std::span<const int64_t> shape, std::span<int64_t> out) const {

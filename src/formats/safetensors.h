@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "core/dtype.h"
 
 namespace ballast {
 
@@ -69,10 +70,11 @@ class Checkpoint {
   const std::filesystem::path& path() const { return path_; }
   uint64_t total_bytes() const;  // of tensors, without headers
 
-  // Copies a tensor out, converted from F64, F32, F16 or BF16. Throws Error{shape} naming file, tensor, expected and
-  // found shape, Error{unsupported} for another dtype. out.size() is the product of `shape`.
+  // Copies a tensor out, converted from F64, F32, F16 or BF16 (to bf16: rounded from f32). Throws Error{shape} naming
+  // file, tensor, expected and found shape, Error{unsupported} for another dtype. out.size() is the product of `shape`.
   void read(std::string_view name, std::span<const int64_t> shape, std::span<float> out) const;
   void read(std::string_view name, std::span<const int64_t> shape, std::span<double> out) const;
+  void read(std::string_view name, std::span<const int64_t> shape, std::span<bf16> out) const;
   // The same for I64, I32, U8 and BOOL.
   void read(std::string_view name, std::span<const int64_t> shape, std::span<int64_t> out) const;
 

@@ -1,5 +1,7 @@
 #include "infer/generate.h"
 
+#include <algorithm>
+
 #include "base/human.h"
 #include "infer/sampler.h"
 #include "infer/scoped_plan.h"
@@ -71,7 +73,8 @@ Generation generate(Engine& engine, const Tokenizer& tokenizer, std::span<const 
   while (true) {
     const int32_t token = sampler.draw(engine.logits().rows(0, 1), engine.length(0));
     g.tokens.push_back(token);
-    if (token == tokenizer.control().eos) {
+    if (token == tokenizer.control().eos ||
+        std::find(options.end_tokens.begin(), options.end_tokens.end(), token) != options.end_tokens.end()) {
       g.finish = Generation::Finish::end;
       break;
     }

@@ -31,6 +31,7 @@ struct GenerateOptions {
   uint64_t seed = 0;
   uint64_t stream = 0;  // of the random numbers: one per request
   std::vector<std::string> stop;
+  std::vector<int32_t> end_tokens;  // that end the text as the model's eos does
   SkipConfig skip;
 };
 

@@ -1,13 +1,16 @@
 #include "infer/load.h"
 
 #include "model/weights.h"
+#include "tokenizer/tokenizer_json.h"
 
 namespace ballast {
 namespace fs = std::filesystem;
 
 const Tokenizer& LoadedModel::tokenizer() const {
-  if (!optional_tokenizer)
+  if (!optional_tokenizer) {
+    find_tokenizer_json(folder);  // says so where the folder has a vocabulary of another kind
     fail(ErrorKind::file, folder.string(), "no tokenizer.json: text cannot be turned into tokens");
+  }
   return *optional_tokenizer;
 }
 

@@ -323,8 +323,9 @@ std::string Verification::worst_by_group() const {
     const Quantity* worst = *std::max_element(list.begin(), list.end(), [](const Quantity* a, const Quantity* b) {
       return a->error / std::max(a->limit, 1e-300) < b->error / std::max(b->limit, 1e-300);
     });
-    text += fmt::format("{:<18} {:>4} tensors  worst {:.2e}  allowed {:.0e}  {}{}\n", name, list.size(), worst->error,
-                        worst->limit, worst->ok() ? "ok" : "FAILED ", worst->ok() ? "" : worst->name);
+    text += fmt::format("{:<21} {:>4} tensor{}  worst {:.2e}  allowed {:.0e}  {:<6}  {}\n", name, list.size(),
+                        list.size() == 1 ? " " : "s", worst->error, worst->limit, worst->ok() ? "ok" : "FAILED",
+                        list.size() == 1 && worst->name == name ? "" : worst->name);
   }
   return text;
 }

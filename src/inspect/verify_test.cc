@@ -2,16 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-void expect_okay(const fs::path& folder, DeviceKind kind, DType storage) {
+void expect_okay(const fs::path& folder, DeviceKind kind, DType storage, size_t at_least = 50) {
   auto device = Device::make(kind);
   const Verification v = verify(folder, *device, storage);
-  EXPECT_GT(v.quantities.size(), 50u);
+  EXPECT_GE(v.quantities.size(), at_least) << folder;
   EXPECT_TRUE(v.okay()) << folder << "\n" << v.worst_by_group();
   if (std::getenv("BALLAST_VERBOSE")) std::fputs(v.worst_by_group().c_str(), stderr);
 }
@@ -27,10 +29,35 @@ TEST(Verify, SharedGoldens) {
   const fs::path root = shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / "../shared";
   const fs::path goldens = root / "data/goldens";
   if (!fs::exists(goldens)) GTEST_SKIP() << "no reference folders at " << goldens;
-  for (const char* name : {"v3", "moonlight"}) {
-    expect_okay(goldens / name, DeviceKind::ref, DType::f64);
-    expect_okay(goldens / name, DeviceKind::cpu, DType::f32);
+  for (const char* name : {"v3", "moonlight", "v2", "v2-lite", "v3-fp8"}) {
+    const size_t at_least = std::string_view(name) == "v3-fp8" ? 15 : 80;  // no gradients and no training there
+    expect_okay(goldens / name, DeviceKind::ref, DType::f64, at_least);
+    expect_okay(goldens / name, DeviceKind::cpu, DType::f32, at_least);
   }
+}
+
+// Shapes of all four families that transformers computes here and now (tools/make_reference.py --random).
+// BALLAST_RANDOM_SHAPES sets how many, BALLAST_PYTHON the interpreter. From number 4 on: three of the eight are in FP8.
+TEST(SlowVerify, RandomShapesOfTheFamily) {
+  std::string pattern = (fs::temp_directory_path() / "verify_test.XXXXXX").string();
+  const fs::path folder = mkdtemp(pattern.data());
+  const char* python = std::getenv("BALLAST_PYTHON");
+  const char* count = std::getenv("BALLAST_RANDOM_SHAPES");
+  const std::string interpreter = python ? python : "python3";
+  if (std::system((interpreter + " -c 'import torch, transformers, safetensors' 2>/dev/null").c_str()) != 0)
+    GTEST_SKIP() << interpreter << " has no torch, transformers and safetensors; BALLAST_PYTHON names another";
+  const std::string script = (fs::path(BALLAST_SOURCE_DIR) / "tools/make_reference.py").string();
+  ASSERT_EQ(std::system((interpreter + " " + script + " --seed 4 --random " + (count ? count : "8") + " --out " + folder.string() +
+                         " >/dev/null").c_str()), 0);
+  std::vector<fs::path> made;
+  for (const auto& entry : fs::directory_iterator(folder)) made.push_back(entry.path());
+  std::sort(made.begin(), made.end());
+  EXPECT_EQ(std::to_string(made.size()), count ? count : "8");
+  for (const fs::path& shape : made) {
+    expect_okay(shape, DeviceKind::ref, DType::f64, 15);
+    expect_okay(shape, DeviceKind::cpu, DType::f32, 15);
+  }
+  fs::remove_all(folder);
 }
 
 TEST(Verify, SaysWhatIsMissing) {

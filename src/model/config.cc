@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "base/error.h"
+#include "core/fp8.h"
 
 namespace ballast {
 namespace {
@@ -109,6 +110,27 @@ void read_rope(const Json& json, const std::string& where, ModelConfig& config) 
          "keys 'attention_factor' and 'truncate: false', which no model of the family uses");
 }
 
+// The files themselves say which tensors are quantized; what the config says must be what the loader can decode.
+void check_quantization(const Json& json, const std::string& where) {
+  const Json* q = json.find("quantization_config");
+  if (!q || q->is_null()) return;
+  const std::string place = where + ": quantization_config";
+  q->as_object(place);
+  HfReader reader(*q, place);
+  std::string method, format = "e4m3";
+  reader("quant_method", method, "");
+  reader("fmt", format, "");
+  if (method != "fp8" || format != "e4m3")
+    fail(ErrorKind::unsupported, place, "weights quantized as '{}' ({}); this program reads fp8 with fmt e4m3", method,
+         format);
+  const Json* block = q->find("weight_block_size");
+  std::vector<int64_t> sides;
+  if (block && block->is_array())
+    for (const Json& side : block->as_array()) sides.push_back(side.as_int(place + ": weight_block_size"));
+  if (sides != std::vector<int64_t>{kFp8Block, kFp8Block})
+    fail(ErrorKind::unsupported, place, "weight_block_size must be [{0}, {0}], one scale per block", kFp8Block);
+}
+
 ModelConfig family_defaults(const Json& json, const std::string& where) {
   std::string type = "deepseek_v3";
   HfReader(json, where)("model_type", type, "");
@@ -160,6 +182,7 @@ ModelConfig parse_hf_config(const Json& json, std::string_view where_view) {
   if (is_null_member(json, "n_group")) config.n_group = 1;
   if (is_null_member(json, "topk_group")) config.topk_group = config.n_group;
   read_rope(json, where, config);
+  check_quantization(json, where);
 
   int kv_heads = config.num_attention_heads;
   reader("num_key_value_heads", kv_heads, "");
@@ -167,7 +190,9 @@ ModelConfig parse_hf_config(const Json& json, std::string_view where_view) {
     fail(ErrorKind::unsupported, where + ": num_key_value_heads",
          "{} beside num_attention_heads {}; latent attention has one key-value head per head", kv_heads,
          config.num_attention_heads);
-  bool interleave = true;
+  bool mlp_bias = false, interleave = true;
+  reader("mlp_bias", mlp_bias, "");
+  if (mlp_bias) fail(ErrorKind::unsupported, where + ": mlp_bias", "true; no model of the family has one");
   reader("rope_interleave", interleave, "");
   if (!interleave) fail(ErrorKind::unsupported, where + ": rope_interleave", "false; only interleaved pairs are known");
   return config;

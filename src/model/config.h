@@ -111,6 +111,12 @@ struct ModelConfig {
     v("pad_token_id", pad_token_id, "token that fills batches");
   }
 
+  // Factor on the gate weights: routed_scaling_factor, but 1 where a softmax router normalizes them: the published V2
+  // code does one or the other, V3's both.
+  double gate_scale() const {
+    const bool normalized_softmax = scoring_func == "softmax" && norm_topk_prob && num_experts_per_tok > 1;
+    return normalized_softmax ? 1.0 : routed_scaling_factor;
+  }
   int qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
   int total_layers() const { return num_hidden_layers + num_nextn_predict_layers; }
   // Layer `index` in [0, total_layers()); the MTP layers follow the others and obey the same rule.
@@ -122,7 +128,8 @@ struct ModelConfig {
 // or in transformers 5's (rope_parameters, num_mtp_layers; a deepseek_v3 model without scoring_func routes by sigmoid
 // and noaux_tc). Absent keys take the family's defaults (deepseek_v3 or deepseek_v2); unknown ones are ignored, as
 // transformers does. Of a list of end tokens the first counts. Does not validate. Throws Error{format} naming `where`
-// and the key, Error{unsupported} for another family or another rotary scaling.
+// and the key, Error{unsupported} for another family, another rotary scaling, or weights quantized in another way than
+// DeepSeek's FP8 (e4m3 with a scale per 128 x 128 block).
 ModelConfig parse_hf_config(const Json& json, std::string_view where);
 
 // The hub's style: DeepseekV3ForCausalLM, or DeepseekV2ForCausalLM where the router's scores are softmax. `torch_dtype`

@@ -86,6 +86,26 @@ TEST(ModelConfig, BadFilesNameFileAndKey) {
   EXPECT_NE(message(R"({"rope_scaling": {"type": "yarn"}})").find("factor"), std::string::npos);
   EXPECT_NE(message(R"({"rope_scaling": 3})").find("rope_scaling"), std::string::npos);
   EXPECT_NE(message(R"({"num_key_value_heads": 8})").find("num_key_value_heads"), std::string::npos);
+  EXPECT_NE(message(R"({"model_type": "deepseek_v2", "mlp_bias": true})").find("config.json: mlp_bias"), std::string::npos);
+}
+
+TEST(ModelConfig, QuantizedAsDeepSeekDoesOrRefused) {
+  const auto message = [](const std::string& quantization) -> std::string {
+    try {
+      parse(R"({"quantization_config": )" + quantization + "}");
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  const std::string place = "config.json: quantization_config";
+  EXPECT_EQ(message(R"({"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": [128, 128]})"), "");
+  EXPECT_EQ(message("null"), "");
+  EXPECT_EQ(message(R"({"quant_method": "awq", "bits": 4})").find(place), 0u);
+  EXPECT_EQ(message(R"({"quant_method": "fp8", "fmt": "e5m2", "weight_block_size": [128, 128]})").find(place), 0u);
+  EXPECT_EQ(message(R"({"quant_method": "fp8", "weight_block_size": [64, 128]})").find(place), 0u);
+  EXPECT_EQ(message(R"({"quant_method": "fp8"})").find(place), 0u);
+  EXPECT_EQ(message("3").find(place), 0u);
 }
 
 TEST(ModelConfig, ValidateNamesTheKey) {

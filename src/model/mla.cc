@@ -1,5 +1,6 @@
 #include "model/mla.h"
 
+#include "ops/add_bias/add_bias.h"
 #include "ops/attention/attention.h"
 #include "ops/linear/linear.h"
 #include "ops/mla_decode/mla_decode.h"
@@ -19,12 +20,20 @@ MlaLayer::MlaLayer(const ModelConfig& config, const AttentionParams& params, int
       dr_(config.qk_rope_head_dim), dv_(config.v_head_dim), r_(config.kv_lora_rank), q_width_(heads_ * (dn_ + dr_)),
       first_(config.q_lora_rank ? *config.q_lora_rank : q_width_) {}
 
+// To the last columns of y, as many as the bias has, in place; nothing where the model has none.
+void MlaLayer::add_bias(Context& ctx, ParamId id, Tensor y) const {
+  if (id == kNoParam) return;
+  const Tensor bias = ctx.params.weight(id), last = y.cols(y[1] - bias[0], y[1]);
+  ops::add_bias_forward(ctx.device, {.x = last, .bias = bias, .y = last});
+}
+
 // Fills everything up to q and the latent, rotated. Returns k_rope (T, dr), a view of `down`.
 Tensor MlaLayer::project(Context& ctx, const Pass& pass, Tensor x, Saved& s, bool training) const {
   const int64_t t = x[0];
   s.x = x;
   s.down = ctx.keep({t, first_ + r_ + dr_}, training);
   ops::linear_forward(ctx.device, {.x = x, .weight = ctx.params.weight(p_.down), .y = s.down});
+  add_bias(ctx, p_.down_bias, s.down);
   if (p_.q_up != kNoParam) {
     s.q_latent = ctx.keep({t, first_}, training);
     s.q_rstd = (training ? ctx.saved : ctx.scratch).alloc(ctx.full(), {t});
@@ -117,6 +126,7 @@ Tensor MlaLayer::forward(Context& ctx, const Pass& pass, Tensor x, Saved* saved)
                    : pass.mode == Pass::Mode::prefill ? attend_cached(ctx, pass, s)
                                                       : attend(ctx, pass, s, training);
   ops::linear_forward(ctx.device, {.x = o.view({t, heads_ * dv_}), .weight = ctx.params.weight(p_.out), .y = y});
+  add_bias(ctx, p_.out_bias, y);
   return y;
 }
 
@@ -131,6 +141,12 @@ Tensor MlaLayer::backward(Context& ctx, const Pass& pass, Tensor dy, const Saved
     ops::rmsnorm_backward(ctx.device, {.dy = grad, .s = x, .weight = ctx.params.weight(id), .rstd = rstd, .dx = dx,
                                        .dweight = ctx.params.grad(id), .accumulate_dweight = ctx.params.accumulate(id)});
   };
+  const auto bias = [&](Tensor grad, ParamId id) {
+    if (id == kNoParam) return;
+    const Tensor dbias = ctx.params.grad(id);
+    ops::add_bias_backward(ctx.device, {.dy = grad.cols(grad[1] - dbias[0], grad[1]), .dbias = dbias,
+                                        .accumulate = ctx.params.accumulate(id)});
+  };
   const Tensor dx = scratch({t, c_.hidden_size});
   ArenaScope scope(ctx.scratch);
   const Tensor d_o = scratch({t, heads_, dv_}), dkv = scratch({t, heads_, dn_ + dv_});
@@ -138,6 +154,7 @@ Tensor MlaLayer::backward(Context& ctx, const Pass& pass, Tensor dy, const Saved
   const Tensor dq = p_.q_up != kNoParam ? scratch({t, heads_, dn_ + dr_})
                                         : ddown.cols(0, q_width_).view({t, heads_, dn_ + dr_});
   const Tensor dk_rope = ddown.cols(first_ + r_, first_ + r_ + dr_);
+  bias(dy, p_.out_bias);
   linear(dy, s.o.view({t, heads_ * dv_}), p_.out, d_o.view({t, heads_ * dv_}));
   ops::attention_backward(
       ctx.device, {.q = s.q, .k_nope = s.kv.cols(0, dn_), .k_rope = s.down.cols(first_ + r_, first_ + r_ + dr_),
@@ -155,6 +172,7 @@ Tensor MlaLayer::backward(Context& ctx, const Pass& pass, Tensor dy, const Saved
     linear(dq.view({t, q_width_}), s.q_latent, p_.q_up, dq_latent);
     norm(dq_latent, s.down.cols(0, first_), p_.q_norm, s.q_rstd, ddown.cols(0, first_));
   }
+  bias(ddown, p_.down_bias);
   linear(ddown, s.x, p_.down, dx);
   return dx;
 }

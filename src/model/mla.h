@@ -27,6 +27,7 @@ class MlaLayer {
   Tensor backward(Context& ctx, const Pass& pass, Tensor dy, const Saved& saved) const;
 
  private:
+  void add_bias(Context& ctx, ParamId id, Tensor y) const;
   Tensor project(Context& ctx, const Pass& pass, Tensor x, Saved& s, bool training) const;
   Tensor append_to_cache(Context& ctx, const Pass& pass, const Saved& s) const;
   Tensor attend(Context& ctx, const Pass& pass, Saved& s, bool training) const;

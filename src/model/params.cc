@@ -26,7 +26,9 @@ class TableBuilder {
     m.embedding = add("embedding", ParamKind::matrix, {vocab, width}, {{"model.embed_tokens.weight", {vocab, width}}});
     for (int i = 0; i < c_.num_hidden_layers; ++i) m.blocks.push_back(block(i));
     m.final_norm = norm("final_norm", "model.norm.weight", width);
-    m.head = add("head", ParamKind::matrix, {vocab, width}, {{"lm_head.weight", {vocab, width}}});
+    m.head = c_.tie_word_embeddings
+                 ? m.embedding
+                 : add("head", ParamKind::matrix, {vocab, width}, {{"lm_head.weight", {vocab, width}}});
     for (int i = 0; i < c_.num_nextn_predict_layers; ++i) m.mtp.push_back(mtp(c_.num_hidden_layers + i));
     return std::move(table_);
   }
@@ -39,12 +41,14 @@ class TableBuilder {
       offset += t.size();
     }
     CHECK(offset == product(shape));
-    table_.list.push_back({std::move(name), kind, std::move(shape), std::move(hub), kind == ParamKind::vector});
+    table_.list.push_back({std::move(name), kind, std::move(shape), std::move(hub)});
     return static_cast<ParamId>(table_.list.size()) - 1;
   }
 
   ParamId norm(const std::string& name, const std::string& hub, int64_t width) {
-    return add(name, ParamKind::vector, {width}, {{hub, {width}}});
+    const ParamId id = add(name, ParamKind::vector, {width}, {{hub, {width}}});
+    table_.list[id].ones = true;
+    return id;
   }
 
   AttentionParams attention(const std::string& name, const std::string& hub) {
@@ -63,6 +67,11 @@ class TableBuilder {
     p.kv_up = add(name + "kv_up", ParamKind::matrix, {kv_width, r}, {{hub + "kv_b_proj.weight", {kv_width, r}}});
     const int64_t o_width = heads * c_.v_head_dim;
     p.out = add(name + "out", ParamKind::matrix, {width, o_width}, {{hub + "o_proj.weight", {width, o_width}}});
+    if (!c_.attention_bias) return p;
+    std::vector<HubTensor> down = {{hub + "kv_a_proj_with_mqa.bias", {r + dr}}};
+    if (c_.q_lora_rank) down.insert(down.begin(), {hub + "q_a_proj.bias", {first}});
+    p.down_bias = add(name + "down_bias", ParamKind::vector, {(c_.q_lora_rank ? first : 0) + r + dr}, down);
+    p.out_bias = add(name + "out_bias", ParamKind::vector, {width}, {{hub + "o_proj.bias", {width}}});
     return p;
   }
 
@@ -142,9 +151,6 @@ int64_t ParamTable::total() const {
 }
 
 ParamTable make_param_table(const ModelConfig& config) {
-  if (config.attention_bias) fail(ErrorKind::unsupported, "model.attention_bias", "biases in the attention are not built");
-  if (config.tie_word_embeddings)
-    fail(ErrorKind::unsupported, "model.tie_word_embeddings", "a head tied to the embedding is not built");
   if (config.num_nextn_predict_layers > 1)
     fail(ErrorKind::unsupported, "model.num_nextn_predict_layers", "one MTP layer at most, not {}",
          config.num_nextn_predict_layers);
@@ -199,6 +205,10 @@ Tensor ParamStore::master(ParamId id) const {
   const bool serving_bf16 = options_.storage == DType::bf16 && !options_.training;
   CHECK(!(serving_bf16 && table_.list[id].kind == ParamKind::matrix));
   return slice(master_, full(), id, serving_bf16 ? run_begin_[1] : 0);
+}
+
+Tensor ParamStore::stored(ParamId id) const {
+  return options_.storage == DType::bf16 && !options_.training ? weight(id) : master(id);
 }
 
 Tensor ParamStore::grad(ParamId id) const { return slice(grad_, full(), id, 0); }
@@ -271,8 +281,7 @@ void get(Device& device, const Tensor& t, int64_t offset, double* values, int64_
 
 void ParamStore::write(ParamId id, int64_t offset, const double* values, int64_t n) {
   CHECK(offset >= 0 && offset + n <= table_.list[id].size());
-  const bool weight_only = options_.storage == DType::bf16 && !options_.training;
-  const Tensor t = weight_only ? weight(id) : master(id);
+  const Tensor t = stored(id);
   switch (t.dtype) {
     case DType::f32: return put<float>(device_, t, offset, values, n);
     case DType::bf16: return put<bf16>(device_, t, offset, values, n);
@@ -284,8 +293,7 @@ void ParamStore::write(ParamId id, int64_t offset, const double* values, int64_t
 
 void ParamStore::read(ParamId id, int64_t offset, double* values, int64_t n) const {
   CHECK(offset >= 0 && offset + n <= table_.list[id].size());
-  const bool weight_only = options_.storage == DType::bf16 && !options_.training;
-  const Tensor t = weight_only ? weight(id) : master(id);
+  const Tensor t = stored(id);
   switch (t.dtype) {
     case DType::f32: return get<float>(device_, t, offset, values, n);
     case DType::bf16: return get<bf16>(device_, t, offset, values, n);

@@ -17,7 +17,7 @@ inline constexpr ParamId kNoParam = -1;
 enum class ParamKind {
   matrix,  // products: stored in the compute type (bf16 or f32), f32 master; weight decay
   gate,    // the router's matrix: f32 always; weight decay
-  vector,  // norm weights: f32 always; no weight decay
+  vector,  // norm weights, attention's biases: f32 always; no weight decay
   buffer   // the router's bias: f32, no gradient, not seen by the optimizer
 };
 
@@ -34,7 +34,7 @@ struct Param {
   ParamKind kind;
   std::vector<int64_t> shape;  // up to 3 axes
   std::vector<HubTensor> hub;
-  bool ones = false;           // initialized to 1 instead of normal(0, initializer_range); buffers to 0
+  bool ones = false;           // a vector initialized to 1 and not to 0; matrices are normal(0, initializer_range)
   int64_t size() const;
 };
 
@@ -43,6 +43,8 @@ struct AttentionParams {
   // query latent.
   ParamId down = kNoParam;
   ParamId q_norm = kNoParam, q_up = kNoParam;  // absent without a query latent
+  // With attention_bias: of the last columns of `down`, [q_a | kv_a | k_rope] (q_proj has none), and of `out`.
+  ParamId down_bias = kNoParam, out_bias = kNoParam;
   ParamId kv_norm = kNoParam, kv_up = kNoParam, out = kNoParam;
 };
 struct FeedForwardParams {
@@ -76,7 +78,7 @@ struct ParamTable {
   int64_t total() const;    // elements, buffers included
 };
 
-// Throws Error{unsupported} for what the shipped layers do not compute (attention_bias, tied embeddings).
+// Throws Error{unsupported} for what the shipped layers do not compute: more than one MTP layer.
 ParamTable make_param_table(const ModelConfig& config);
 
 // The parameters' memory. Everything of one kind lies in one flat run, so that the optimizer and the norm are a few calls.
@@ -118,7 +120,9 @@ class ParamStore {
 
   // normal(0, range) by parameter name and seed, independent of every other parameter; then refreshes the weights.
   void initialize(uint64_t seed, double range);
-  // Host access by element run, in f64 whatever the storage: import, export, checkpoints of tests.
+  // What import and export hold: the master, or the weight itself where serving in bf16 keeps no master.
+  Tensor stored(ParamId id) const;
+  // Host access to it by element run, in f64 whatever the storage: export, checkpoints of tests.
   void write(ParamId id, int64_t offset, const double* values, int64_t n);
   void read(ParamId id, int64_t offset, double* values, int64_t n) const;
   // Copies masters into the bf16 weights; call after writing.

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "ops/add_bias/ref.h"
 #include "ops/attention/ref.h"
 #include "ops/balance_loss/ref.h"
 #include "ops/combine/ref.h"
@@ -125,9 +126,7 @@ template <class T>
 class Model {
  public:
   // Both are borrowed. A weight that is missing or of another shape throws Error when it is used.
-  Model(const ModelConfig& config, const Weights<T>& weights) : c_(config), weights_(weights) {
-    if (c_.attention_bias) fail(ErrorKind::unsupported, "attention_bias", "the reference has no biases in attention");
-  }
+  Model(const ModelConfig& config, const Weights<T>& weights) : c_(config), weights_(weights) {}
 
   Output<T> forward(const Batch& batch, const LossWeights& weight = {}) const {
     Output<T> out;
@@ -169,7 +168,7 @@ class Model {
     constexpr double kLatentEps = 1e-6;
 
     // Eq. 1 and 3: the latent c^KV and the rotary key k^R that all heads share. These two are what a cache holds.
-    const Matrix<T> latent_and_key = linear(h, name + "kv_a_proj_with_mqa.weight", rank + d_rope);
+    const Matrix<T> latent_and_key = projection(h, name + "kv_a_proj_with_mqa", rank + d_rope);
     const Matrix<T> c_kv = norm(columns(latent_and_key, 0, rank), name + "kv_a_layernorm.weight", kLatentEps);
     Matrix<T> k_rope = columns(latent_and_key, rank, rank + d_rope);
     rotate(k_rope.heads(1), rows);
@@ -183,7 +182,7 @@ class Model {
     const int q_width = heads * (d_nope + d_rope);
     Matrix<T> q;
     if (c_.q_lora_rank) {
-      const Matrix<T> q_a = linear(h, name + "q_a_proj.weight", *c_.q_lora_rank);
+      const Matrix<T> q_a = projection(h, name + "q_a_proj", *c_.q_lora_rank);
       q = linear(norm(q_a, name + "q_a_layernorm.weight", kLatentEps), name + "q_b_proj.weight", q_width);
     } else {
       q = linear(h, name + "q_proj.weight", q_width);
@@ -202,7 +201,15 @@ class Model {
                                     .scale = attention_scale(c_),
                                     .o = o.heads(heads),
                                     .lse = lse.view()});
-    return linear(o, name + "o_proj.weight", c_.hidden_size);  // eq. 11
+    return projection(o, name + "o_proj", c_.hidden_size);  // eq. 11
+  }
+
+  // The three projections that read or write the stream have a bias where attention_bias says so (no published model).
+  Matrix<T> projection(const Matrix<T>& x, const std::string& name, int64_t outputs) const {
+    Matrix<T> y = linear(x, name + ".weight", outputs);
+    if (c_.attention_bias)
+      ops::ref::add_bias_forward<T>({.x = y.view(), .bias = at(name + ".bias", 1, outputs).vector(), .y = y.view()});
+    return y;
   }
 
   // RoPE of eq. 3 and 8 in place: pair (2i, 2i+1) turns by position * inv_freq[i].
@@ -220,11 +227,13 @@ class Model {
   // The gate. Eq. 15: s = sigmoid(W u), in full precision. Eq. 16: the K experts with the largest s + b; with groups
   // (section 2.1.2, "node-limited routing"), only from the groups whose two best experts sum highest. Eq. 13: their
   // weights are the scores *without* the bias, divided by their sum, times routed_scaling_factor.
+  // DeepSeek-V2 (arXiv 2405.04434, section 2.1.2) differs in four things: s = softmax(W u) over all experts; there is no
+  // bias; a group ranks by its best expert; the weights are s as they are, times routed_scaling_factor.
   Routing<T> gate(const std::string& name, const Matrix<T>& u, const Rows& rows) const {
     const int experts = c_.n_routed_experts, k = c_.num_experts_per_tok;
     Routing<T> r{{u.rows, experts}, {u.rows, experts}, {u.rows, k}, {u.rows, k}, rows};
     Matrix<int32_t> nonfinite(1, 1);
-    const bool biased = c_.topk_method == "noaux_tc";  // the V2 models have softmax scores and no bias
+    const bool biased = c_.topk_method == "noaux_tc";  // V3
     const bool grouped = c_.topk_method != "greedy";
     ops::ref::route_forward<T>(
         {.config = {.experts_per_token = k,
@@ -233,7 +242,7 @@ class Model {
                     .score = c_.scoring_func == "softmax" ? ops::Score::softmax : ops::Score::sigmoid,
                     .group_score = biased ? ops::GroupScore::top2_sum : ops::GroupScore::max,
                     .normalize = c_.norm_topk_prob,
-                    .scale = c_.routed_scaling_factor},
+                    .scale = c_.gate_scale()},
          .x = u.view(),
          .weight = at(name + "weight", experts, c_.hidden_size).view(),
          .bias = biased ? at(name + "e_score_correction_bias", 1, experts).vector() : Tensor{},

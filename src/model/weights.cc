@@ -1,7 +1,11 @@
 #include "model/weights.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/file.h"
 #include "base/json.h"
+#include "formats/fp8_blocks.h"
 #include "formats/safetensors_writer.h"
 
 namespace ballast {
@@ -20,16 +24,54 @@ ModelConfig read_model_config(const fs::path& folder_or_file) {
   return config;
 }
 
-void load_weights(ParamStore& params, const Checkpoint& checkpoint) {
-  std::vector<double> values;
-  const auto& list = params.table().list;
-  for (size_t id = 0; id < list.size(); ++id) {
-    for (const HubTensor& t : list[id].hub) {
-      values.resize(static_cast<size_t>(t.size()));
-      checkpoint.read(t.name, t.shape, std::span<double>(values));
-      params.write(static_cast<ParamId>(id), t.offset, values.data(), t.size());
-    }
+std::string scale_name(const std::string& name) { return name + "_scale_inv"; }
+
+template <class T>
+void read_weight(const Checkpoint& checkpoint, const std::string& name, std::span<const int64_t> shape,
+                 std::span<T> out) {
+  const FileTensor& tensor = checkpoint.at(name);
+  if (tensor.dtype != FileDType::f8_e4m3) return checkpoint.read(name, shape, out);
+  const std::string where = checkpoint.file_of(name).string() + ": tensor '" + name + "'";
+  if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end()))
+    fail(ErrorKind::shape, where, "expected shape {}, found {}", shape_text(shape), shape_text(tensor.shape));
+  if (shape.size() != 2) fail(ErrorKind::shape, where, "is F8_E4M3 with {} axes; only matrices can be", shape.size());
+  if (!checkpoint.contains(scale_name(name)))
+    fail(ErrorKind::format, where, "is F8_E4M3, but its scales '{}' are not there", scale_name(name));
+  const Fp8Shape matrix{shape[0], shape[1]};
+  std::vector<float> scales(static_cast<size_t>(matrix.blocks()));
+  checkpoint.read(scale_name(name), std::array{matrix.block_rows(), matrix.block_cols()}, std::span<float>(scales));
+  dequantize_fp8<T>(matrix, tensor.bytes, scales, 0, matrix.rows, out);
+}
+template void read_weight(const Checkpoint&, const std::string&, std::span<const int64_t>, std::span<float>);
+template void read_weight(const Checkpoint&, const std::string&, std::span<const int64_t>, std::span<double>);
+template void read_weight(const Checkpoint&, const std::string&, std::span<const int64_t>, std::span<bf16>);
+
+namespace {
+
+// To where the layers read it, or, on a device whose memory is not the host's and in types that no file has, through a
+// copy.
+void load_tensor(ParamStore& params, ParamId id, const HubTensor& t, const Checkpoint& checkpoint) {
+  const Tensor to = params.stored(id);
+  const auto size = static_cast<size_t>(t.size());
+  const auto direct = [&]<class T>() {
+    read_weight(checkpoint, t.name, t.shape, std::span<T>(to.as<T>() + t.offset, size));
+  };
+  if (params.device().kind != DeviceKind::cuda) {
+    if (to.dtype == DType::f32) return direct.operator()<float>();
+    if (to.dtype == DType::bf16) return direct.operator()<bf16>();
+    if (to.dtype == DType::f64) return direct.operator()<double>();
   }
+  std::vector<double> values(size);
+  read_weight(checkpoint, t.name, t.shape, std::span<double>(values));
+  params.write(id, t.offset, values.data(), t.size());
+}
+
+}  // namespace
+
+void load_weights(ParamStore& params, const Checkpoint& checkpoint) {
+  const auto& list = params.table().list;
+  for (size_t id = 0; id < list.size(); ++id)
+    for (const HubTensor& t : list[id].hub) load_tensor(params, static_cast<ParamId>(id), t, checkpoint);
   params.refresh();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,8 +11,18 @@
 
 namespace ballast {
 
-// Fills every parameter from the checkpoint (f32, bf16, f16 or f64 there). Throws Error{format} naming the first tensor
-// that is missing or of another shape, and file and expected shape.
+// The scales of the FP8 tensor `name` are beside it under this name, as the hub has them.
+std::string scale_name(const std::string& name);
+
+// Tensor `name` as T (float, double or bf16): F64, F32, F16, BF16, or e4m3 codes with their scales, dequantized in f32
+// (formats/fp8_blocks.h). Straight out of the mapped file. Throws Error{format} or Error{shape} naming the first tensor
+// that is missing or of another shape, with file and expected shape; Error{unsupported} for another dtype.
+template <class T>
+void read_weight(const Checkpoint& checkpoint, const std::string& name, std::span<const int64_t> shape,
+                 std::span<T> out);
+
+// Fills every parameter from the checkpoint, each tensor converted once, into the memory that the layers read. Errors
+// as read_weight's.
 void load_weights(ParamStore& params, const Checkpoint& checkpoint);
 
 struct SaveOptions {

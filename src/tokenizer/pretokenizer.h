@@ -1,5 +1,6 @@
 // Pre-tokenizers: what cuts a text into the pieces that byte-pair encoding never crosses. A chain of steps, each of
-// which cuts the pieces of the one before: Split (regular expression), Digits, ByteLevel with GPT-2's expression.
+// which cuts the pieces of the one before: Split (string or regular expression, every behavior), Digits, ByteLevel with
+// GPT-2's expression.
 #pragma once
 
 #include <cstdint>
@@ -35,16 +36,25 @@ class PreTokenizer {
   PreTokenizer(const Json& section, const std::string& where);
 
   // The end offsets of the pieces of `text`, ascending, the last one text.size(). The text must be valid UTF-8;
-  // 4 GiB or more of it throw Error{unsupported}.
+  // 4 GiB or more of it throw Error{unsupported}, as does a text of which Split would remove a part (Removed with
+  // invert: all that the pattern does not match).
   void split(std::string_view text, std::vector<uint32_t>& ends, Scratch& scratch) const;
 
  private:
-  void add_section(const Json& section, const std::string& where);
-  void add_split(const std::string& pattern, const std::string& where);
-  void run(const Regex& regex, std::string_view text, const std::vector<uint32_t>& in, std::vector<uint32_t>& out,
-           RegexScratch& scratch) const;
+  enum class Behavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
+  struct Step {
+    Regex regex;
+    Behavior behavior = Behavior::isolated;
+    bool invert = false;  // the pieces between the matches count as matches, and the matches as what is between
+    std::string where;
+  };
 
-  std::vector<Regex> steps_;
+  void add_section(const Json& section, const std::string& where);
+  void add_split(const Json& section, const std::string& where);
+  static void run(const Step& step, std::string_view text, const std::vector<uint32_t>& in, std::vector<uint32_t>& out,
+                  RegexScratch& scratch);
+
+  std::vector<Step> steps_;
   bool ended_ = false;  // ByteLevel has come
 };
 

@@ -65,16 +65,81 @@ TEST(PreTokenizer, UnknownComponentsAreRefusedByName) {
                                 "behavior": "Removed"}]})";
   EXPECT_NE(refusal(split).find("pre_tokenizer.pretokenizers[0]: Split with the behavior 'Removed'"), std::string::npos)
       << refusal(split);
+  EXPECT_NE(refusal(R"({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Random"})").find("'Random'"),
+            std::string::npos);
+}
+
+Json split_section(const std::string& regex, const char* behavior, bool invert) {
+  Json split = Json::Object{{"type", "Split"},
+                            {"pattern", Json::Object{{"Regex", regex}}},
+                            {"behavior", behavior},
+                            {"invert", invert}};
+  Json end = Json::Object{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}};
+  return Json::Object{{"type", "Sequence"}, {"pretokenizers", Json::Array{std::move(split), std::move(end)}}};
+}
+
+// The pieces that Hugging Face's `tokenizers` gives.
+TEST(PreTokenizer, Behaviors) {
+  const auto pieces = [](const char* behavior, bool invert, std::string_view text = "12ab3c45d6") {
+    return split(split_section("[0-9]", behavior, invert), text);
+  };
+  const Pieces isolated = {"1", "2", "ab", "3", "c", "4", "5", "d", "6"};
+  EXPECT_EQ(pieces("Isolated", false), isolated);
+  EXPECT_EQ(pieces("Isolated", true), isolated);
+  EXPECT_EQ(pieces("MergedWithPrevious", false), (Pieces{"1", "2", "ab3", "c4", "5", "d6"}));
+  EXPECT_EQ(pieces("MergedWithPrevious", true), (Pieces{"1", "2ab", "3c", "4", "5d", "6"}));
+  EXPECT_EQ(pieces("MergedWithNext", false), (Pieces{"1", "2ab", "3c", "4", "5d", "6"}));
+  EXPECT_EQ(pieces("MergedWithNext", true), (Pieces{"1", "2", "ab3", "c4", "5", "d6"}));
+  EXPECT_EQ(pieces("Contiguous", false), (Pieces{"12", "ab", "3", "c", "45", "d", "6"}));
+  EXPECT_EQ(pieces("Contiguous", true), (Pieces{"12", "ab", "3", "c", "45", "d", "6"}));
+  EXPECT_EQ(pieces("MergedWithPrevious", false, "ab12"), (Pieces{"ab1", "2"}));
+  EXPECT_EQ(pieces("MergedWithNext", true, "ab12"), (Pieces{"ab1", "2"}));
+}
+
+// What it would remove is not lost without a word.
+TEST(PreTokenizer, RemovedInverted) {
+  const Json section = split_section("[0-9]|[a-z]+", "Removed", true);
+  EXPECT_EQ(split(section, "12ab3"), (Pieces{"1", "2", "ab", "3"}));
+  try {
+    split(section, "12 ab");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("would drop a part of the text '12 ab'"), std::string::npos) << e.what();
+  }
 }
 
 TEST(Regex, RubySyntaxBecomesPcre2) {
   EXPECT_EQ(to_pcre2(R"([^\s\p{L}]+|\S\/\u00e9\x{41})", "t"),
             R"([^\p{White_Space}\p{L}]+|\P{White_Space}\/\x{00e9}\x{41})");
   EXPECT_EQ(to_pcre2(R"(\w[\w-])", "t"), R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}][\p{Alphabetic}\p{M}\p{Nd}\p{Pc}-])");
-  for (const char* pattern : {R"(\h)", "^a", "a$", "[a[b]]", "[a&&b]", "a{1,2}+", "(?x: a)", R"(\G)"})
+  for (const char* pattern : {R"(\h)", "[a[b]]", "[a&&b]", "[^a&&[^b]]", "[a&&[^b]c]", "a{1,2}+", "(?x: a)", R"(\G)"})
     EXPECT_THROW(to_pcre2(pattern, "t"), Error) << pattern;
   for (const char* pattern : {"(", "[a", R"(\p{Nonsense})", R"(\u12)", R"(\p{L)", "\\", "a**b(", "*"})
     EXPECT_THROW(Regex(pattern, "t"), Error) << pattern;
+}
+
+// Ends of lines, the subtraction of classes, scripts; as Hugging Face's `tokenizers` cuts them.
+TEST(Regex, RubyAnchorsAndClasses) {
+  const auto cut = [](const char* regex, std::string_view text) {
+    return split(split_section(regex, "Isolated", false), text);
+  };
+  EXPECT_EQ(cut(R"(\s+$)", "a  \nb  "), (Pieces{"a", "  ", "\nb", "  "}));
+  EXPECT_EQ(cut(R"(\s+$)", "a  \n  1"), (Pieces{"a", "  ", "\n  1"}));
+  EXPECT_EQ(cut(R"(\s+$)", "a  \n"), (Pieces{"a", "  \n"}));
+  EXPECT_EQ(cut(R"(x|\s+$)", "a \nb x \n"), (Pieces{"a", " ", "\nb ", "x", " \n"}));
+  EXPECT_EQ(cut("$", "a\n"), (Pieces{"a", "\n"}));
+  EXPECT_EQ(cut("^", "a\nb\n"), (Pieces{"a\n", "b\n"}));
+  EXPECT_EQ(cut(R"([\p{L}&&[^\p{Han}]]+)", "ab中文c々〆ー"), (Pieces{"ab", "中文", "c", "々", "〆ー"}));
+  EXPECT_EQ(to_pcre2(R"([\p{L}a&&[^\p{Han}b]]+x)", "t"), R"((?:(?![\p{sc:Han}b])[\p{L}a])+x)");
+}
+
+TEST(Regex, BlanksAtTheEndOfALineAreFoundInLinearTime) {
+  RegexScratch scratch;
+  size_t begin = 0, end = 0;
+  std::string text(1 << 20, ' ');
+  EXPECT_FALSE(Regex(R"(\s+$)", "t").find(text + "1", 0, begin, end, scratch));
+  EXPECT_TRUE(Regex(R"(\s+$)", "t").find("1" + text, 0, begin, end, scratch));
+  EXPECT_EQ(begin, 1u);
 }
 
 TEST(Regex, LongTextsMatchWithinTheLimits) {
@@ -89,6 +154,9 @@ TEST(Regex, LongTextsMatchWithinTheLimits) {
 TEST(Regex, ExplosivePatternsEndInAnError) {
   RegexScratch scratch;
   size_t begin = 0, end = 0;
+  EXPECT_THROW(Regex(std::string(20000, 'a'), "t"), Error);
+  EXPECT_THROW(Regex(std::string(5000, '(') + std::string(5000, ')'), "t"), Error);
+  EXPECT_THROW(Regex("(?:(?:(?:a{999}){999}){999}){999}", "t"), Error);
   EXPECT_THROW(Regex("(?:a|aa|b)+c", "t").find(std::string(200, 'a') + "dc", 0, begin, end, scratch), Error);
 }
 

@@ -106,6 +106,21 @@ constexpr const char* kDeepseekV3 = R"js({"type": "Sequence", "pretokenizers": [
   {"type": "Split", "pattern": {"Regex": "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"}, "behavior": "Isolated", "invert": false},
   {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]})js";
 
+// DeepSeek-V2's and DeepSeek-LLM's, with fewer ranges of letters (letters of other scripts are cut by the last steps).
+constexpr const char* kDeepseekV2 = R"js({"type": "Sequence", "pretokenizers": [
+  {"type": "Split", "pattern": {"Regex": "[\r\n]"}, "behavior": "Isolated", "invert": false},
+  {"type": "Split", "pattern": {"Regex": "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-Ֆ]+"}, "behavior": "Isolated", "invert": false},
+  {"type": "Split", "pattern": {"Regex": "\\s?[!-/:-~！-／：-～‘-‟　-。]+"}, "behavior": "Isolated", "invert": false},
+  {"type": "Split", "pattern": {"Regex": "\\s+$"}, "behavior": "Isolated", "invert": false},
+  {"type": "Split", "pattern": {"Regex": "[一-龥ࠀ-一가-퟿]+"}, "behavior": "Isolated", "invert": false},
+  {"type": "Digits", "individual_digits": true},
+  {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]})js";
+
+// Moonlight's expression, as conversions of its tiktoken.model have it.
+constexpr const char* kMoonlight = R"js({"type": "Sequence", "pretokenizers": [
+  {"type": "Split", "pattern": {"Regex": "[\\p{Han}]+|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}, "behavior": "Removed", "invert": true},
+  {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]})js";
+
 // tools/check_tokenizer.py writes what Hugging Face's tokenizers make of Python's standard library and of random text.
 // BALLAST_PYTHON names a Python that has it.
 class SlowHuggingFace : public testing::TestWithParam<const char*> {};
@@ -124,6 +139,8 @@ TEST_P(SlowHuggingFace, SameIds) {
     TrainerOptions options;
     if (name == "gpt2") options.pre_tokenizer = gpt2_pre_tokenizer();
     if (name == "deepseek_v3") options.pre_tokenizer = Json::parse(kDeepseekV3);
+    if (name == "deepseek_v2") options.pre_tokenizer = Json::parse(kDeepseekV2);
+    if (name == "moonlight") options.pre_tokenizer = Json::parse(kMoonlight);
     BpeTrainer trainer(options);
     const fs::path sources = fs::path(BALLAST_SOURCE_DIR) / "src";
     std::vector<fs::path> files;
@@ -146,7 +163,7 @@ TEST_P(SlowHuggingFace, SameIds) {
   fs::remove_all(dir);
 }
 
-INSTANTIATE_TEST_SUITE_P(, SlowHuggingFace, testing::Values("code", "gpt2", "deepseek_v3", "deepseek_coder"),
+INSTANTIATE_TEST_SUITE_P(, SlowHuggingFace, testing::Values("code", "gpt2", "deepseek_v2", "deepseek_v3", "deepseek_coder", "moonlight"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -42,8 +42,9 @@ class Regex {
   bool jit_ = false;
 };
 
-// The rewriting alone: \s, \S, \w by their Unicode properties (PCRE2's \s holds U+180E, its \w no marks). What Ruby's
-// syntax reads otherwise is refused: other letter escapes, ^ and $ outside a class, nested classes and &&, {n,m}+.
+// The rewriting alone: \s, \S, \w by their Unicode properties (PCRE2's \s holds U+180E, its \w no marks), ^ and $ as
+// the ends of lines, [A&&[^B]], scripts. What Ruby's syntax reads otherwise is refused: other letter escapes, other
+// classes inside classes, {n,m}+.
 std::string to_pcre2(std::string_view onigmo_pattern, const std::string& where);
 
 // A pattern that matches `text` itself.

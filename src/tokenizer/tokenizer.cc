@@ -170,8 +170,9 @@ void Tokenizer::Tables::encode_text(std::string_view text, std::vector<int32_t>&
   }
 }
 
-Tokenizer Tokenizer::load(const std::filesystem::path& tokenizer_json) {
-  return Tokenizer(read_tokenizer_json(tokenizer_json), tokenizer_json.string());
+Tokenizer Tokenizer::load(const std::filesystem::path& file_or_folder) {
+  const std::filesystem::path file = find_tokenizer_json(file_or_folder);
+  return Tokenizer(read_tokenizer_json(file), file.string());
 }
 
 Tokenizer::Tokenizer(TokenizerSpec spec, const std::string& where)

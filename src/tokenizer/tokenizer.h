@@ -18,9 +18,9 @@ namespace ballast {
 // Immutable; copies share their tables. All const functions may run in several threads at once.
 class Tokenizer {
  public:
-  // Reads tokenizer.json and, where there is one beside it, tokenizer_config.json. Throws Error{file, format,
-  // unsupported} naming file and key.
-  static Tokenizer load(const std::filesystem::path& tokenizer_json);
+  // Reads tokenizer.json, named or in the folder named, and what is beside it: tokenizer_config.json and
+  // chat_template.jinja. Throws Error{file, format, unsupported} naming file and key.
+  static Tokenizer load(const std::filesystem::path& file_or_folder);
   explicit Tokenizer(TokenizerSpec spec, const std::string& where = "tokenizer");
 
   // Writes tokenizer.json and the tokenizer_config.json beside it.

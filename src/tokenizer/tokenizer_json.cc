@@ -12,13 +12,16 @@
 namespace ballast {
 namespace {
 
-constexpr int64_t kMostIds = int64_t{1} << 22;  // a larger id is a mistake, and would cost its table
+// Ids are indices into tables: up to here, and few of them may be holes (a small file must not ask for a large table).
+constexpr int64_t kMostIds = int64_t{1} << 22, kFreeIds = int64_t{1} << 16, kIdsPerToken = 4;
 
 // Keys are views into symbols, whose strings do not move once the table is built.
 using IdTable = std::unordered_map<std::string_view, int32_t>;
 
-int32_t checked_id(int64_t id, const std::string& where) {
-  if (id < 0 || id >= kMostIds) fail(ErrorKind::format, where, "the id {} is out of range (0 to {})", id, kMostIds - 1);
+int32_t checked_id(int64_t id, size_t tokens, const std::string& where) {
+  const int64_t limit = std::min(kMostIds, kFreeIds + kIdsPerToken * static_cast<int64_t>(tokens));
+  if (id < 0 || id >= limit)
+    fail(ErrorKind::format, where, "the id {} is out of range (0 to {} for {} tokens)", id, limit - 1, tokens);
   return static_cast<int32_t>(id);
 }
 
@@ -59,7 +62,7 @@ class Reader {
       if (list.empty()) return;
       fail(ErrorKind::unsupported, at("normalizer"), "the normalizer {} is not supported", list[0].dump());
     }
-    fail(ErrorKind::unsupported, at("normalizer"), "the normalizer '{}' is not supported", type);
+    fail(ErrorKind::unsupported, at("normalizer"), "the normalizer '{}' is not supported (no model of the family has one)", type);
   }
 
   const Json& model() const { return root_.at("model", where_); }
@@ -72,10 +75,11 @@ class Reader {
     if (const Json* ignore = model().find("ignore_merges"))
       spec_.ignore_merges = ignore->as_bool(at("model.ignore_merges"));
     const std::string place = at("model.vocab");
-    for (const auto& [symbol, id] : model().at("vocab", at("model")).as_object(place)) {
+    const Json::Object& vocab = model().at("vocab", at("model")).as_object(place);
+    for (const auto& [symbol, id] : vocab) {
       if (symbol.empty()) fail(ErrorKind::format, place, "a token is the empty string");
       if (!id.is_int()) fail(ErrorKind::format, place, "the id of '{}' is {}, not an integer", symbol, id.type_name());
-      set_symbol(checked_id(id.as_int(), place + "." + symbol), symbol, place);
+      set_symbol(checked_id(id.as_int(), vocab.size(), place + "." + symbol), symbol, place);
     }
     if (spec_.symbols.empty()) fail(ErrorKind::format, place, "the vocabulary is empty");
     for (size_t id = 0; id < spec_.symbols.size(); ++id)
@@ -105,7 +109,7 @@ class Reader {
   void add_token(const Json& entry, const std::string& place) {
     AddedToken token;
     token.content = entry.at("content", place).as_string(place + ".content");
-    token.id = checked_id(entry.at("id", place).as_int(place + ".id"), place + ".id");
+    token.id = checked_id(entry.at("id", place).as_int(place + ".id"), ids_.size() + spec_.added.size(), place + ".id");
     if (token.content.empty()) fail(ErrorKind::format, place, "an added token is the empty string");
     const auto flag = [&](const char* key) {
       const Json* value = entry.find(key);
@@ -229,6 +233,20 @@ TokenizerSpec parse_tokenizer_json(std::string_view text, const std::string& whe
   return Reader(root, where).run();
 }
 
+std::filesystem::path find_tokenizer_json(const std::filesystem::path& file_or_folder) {
+  namespace fs = std::filesystem;
+  const fs::path& given = file_or_folder;
+  const fs::path folder = fs::is_directory(given) ? given : given.parent_path();
+  const fs::path file = fs::is_directory(given) ? given / "tokenizer.json" : given;
+  if (fs::exists(file) && file.extension() != ".model") return file;
+  for (const char* other : {"tiktoken.model", "tokenizer.model"})
+    if (fs::exists(folder / other))
+      fail(ErrorKind::unsupported, (folder / other).string(),
+           "only tokenizer.json is read; write one with transformers in Python: "
+           "AutoTokenizer.from_pretrained(folder).save_pretrained(folder), or take it from a conversion of the model");
+  return file;  // reading it says that it is absent
+}
+
 TokenizerSpec read_tokenizer_json(const std::filesystem::path& file) {
   TokenizerSpec spec = parse_tokenizer_json(read_file(file), file.string());
   const std::filesystem::path config = file.parent_path() / "tokenizer_config.json";
@@ -236,6 +254,8 @@ TokenizerSpec read_tokenizer_json(const std::filesystem::path& file) {
     spec.config = Json::read(config);
     spec.config.as_object(config.string());
   }
+  const std::filesystem::path chat = file.parent_path() / "chat_template.jinja";  // goes before the config's, if both are
+  if (std::filesystem::exists(chat)) spec.config["chat_template"] = read_file(chat);
   assign_control(spec, config.string());
   return spec;
 }

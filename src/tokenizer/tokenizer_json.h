@@ -9,6 +9,10 @@
 
 namespace ballast {
 
+// The tokenizer.json that is meant by its own name or its folder's. Throws Error{unsupported} where the folder has only
+// a vocabulary of another kind (Moonlight's tiktoken.model, SentencePiece's tokenizer.model).
+std::filesystem::path find_tokenizer_json(const std::filesystem::path& file_or_folder);
+
 // Throws Error{file} where it cannot be read, Error{format} where it contradicts itself, Error{unsupported} where it
 // needs what is not known here; each names the file and the key.
 TokenizerSpec read_tokenizer_json(const std::filesystem::path& file);

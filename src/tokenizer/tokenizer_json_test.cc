@@ -96,6 +96,8 @@ TEST(TokenizerJson, Ids) {
   EXPECT_MESSAGE(json, "have the same id 20");
   json["model"]["vocab"]["x!"] = "20";
   EXPECT_MESSAGE(json, "the id of 'x!' is a string, not an integer");
+  json["model"]["vocab"]["x!"] = 80000;  // a small file that asks for a large table
+  EXPECT_MESSAGE(json, "the id 80000 is out of range (0 to 6");
   json["model"]["vocab"]["x!"] = 5000;  // holes are fine
   EXPECT_EQ(message(json), "");
   json = sample_json();

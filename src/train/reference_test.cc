@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/rng.h"
 #include "formats/safetensors.h"
 #include "model/weights.h"
 #include "train/step.h"
@@ -43,6 +44,23 @@ class ShippedModel : public testing::Test {
     }
     params_ = std::make_unique<ParamStore>(*device_, table_, ParamStore::Options{.storage = DType::f64});
     load_weights(*params_, file);
+  }
+
+  // Another shape in the golden one's place, with random weights.
+  void use(const ModelConfig& config) {
+    config_ = config;
+    table_ = make_param_table(config_);
+    params_ = std::make_unique<ParamStore>(*device_, table_, ParamStore::Options{.storage = DType::f64});
+    weights_.clear();
+    for (size_t id = 0; id < table_.list.size(); ++id) {
+      Rng rng(17, id);
+      for (const HubTensor& t : table_.list[id].hub) {
+        reference::Matrix<double> w(t.shape.size() == 1 ? 1 : t.shape[0], t.shape.back());
+        for (double& v : w.values) v = 0.4 * rng.normal() + (table_.list[id].ones ? 1 : 0);
+        params_->write(static_cast<ParamId>(id), t.offset, w.values.data(), t.size());
+        weights_.emplace(t.name, std::move(w));
+      }
+    }
   }
 
   // Rows of tokens cut into documents of these lengths.
@@ -97,6 +115,27 @@ class ShippedModel : public testing::Test {
 
 TEST_F(ShippedModel, EqualsTheReadableOne) { expect_equal({{13}, {13}, {13}}, 13); }
 TEST_F(ShippedModel, EqualsTheReadableOneOnPackedDocuments) { expect_equal({{5, 1, 7}, {2, 11}}, 13); }
+
+TEST_F(ShippedModel, EqualsTheReadableOneWithBiasesAndATiedHead) {
+  ModelConfig c = config_;
+  c.attention_bias = c.tie_word_embeddings = true;
+  use(c);
+  expect_equal({{13}, {13}}, 13);
+  c.q_lora_rank.reset();
+  use(c);
+  expect_equal({{5, 8}}, 13);
+}
+
+TEST_F(ShippedModel, EqualsTheReadableOneOfV2) {
+  ModelConfig c = config_;
+  c.scoring_func = "softmax", c.topk_method = "group_limited_greedy", c.norm_topk_prob = false;
+  c.routed_scaling_factor = 16, c.num_nextn_predict_layers = 0;
+  use(c);
+  expect_equal({{13}, {13}}, 13);
+  c.topk_method = "greedy", c.norm_topk_prob = true;
+  use(c);
+  expect_equal({{13}, {13}}, 13);
+}
 
 }  // namespace
 }  // namespace ballast

@@ -173,6 +173,28 @@ TEST(ModelGradient, SoftmaxRouterOfV2) {
   GradientCheck(c, 6).run();
 }
 
+TEST(ModelGradient, SoftmaxRouterNormalized) {
+  ModelConfig c = tiny_config();
+  c.scoring_func = "softmax";
+  c.topk_method = "greedy";
+  c.num_nextn_predict_layers = 0;
+  GradientCheck(c, 6).run();
+}
+
+TEST(ModelGradient, AttentionBiasesAndTiedEmbedding) {
+  ModelConfig c = tiny_config();
+  c.attention_bias = c.tie_word_embeddings = true;
+  GradientCheck(c, 6).run();
+}
+
+TEST(ModelGradient, AttentionBiasesWithoutQueryLatent) {
+  ModelConfig c = tiny_config();
+  c.q_lora_rank.reset();
+  c.attention_bias = true;
+  c.num_nextn_predict_layers = 0;
+  GradientCheck(c, 6).run();
+}
+
 // More of everything, and YaRN.
 TEST(SlowModelGradient, ThreeMoeLayersWithYarn) {
   ModelConfig c = tiny_config();

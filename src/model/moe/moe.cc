@@ -27,7 +27,7 @@ ops::RouteConfig route_config(const ModelConfig& c) {
           .score = c.scoring_func == "softmax" ? ops::Score::softmax : ops::Score::sigmoid,
           .group_score = c.topk_method == "noaux_tc" ? ops::GroupScore::top2_sum : ops::GroupScore::max,
           .normalize = c.norm_topk_prob,
-          .scale = c.routed_scaling_factor};
+          .scale = c.gate_scale()};
 }
 
 MoeLayer::MoeLayer(const ModelConfig& config, const MoeParams& params, int row)

@@ -39,6 +39,7 @@ OpCase linear_case(std::string name, int64_t rows, int64_t width, int64_t output
                         .accumulate_dweight = o.accumulate});
   };
   c.tolerance = {1.5e-6, 4.2e-3, "f32 sums of up to 4500 products; one rounding to bf16 is 2^-8 = 3.9e-3 at most"};
+  if (o.accumulate) c.tolerance.bf16 = 5.9e-3;  // two roundings: cuBLASLt rounds the product before it adds (seen: 4.46e-3)
   c.vjp_tolerance = c.tolerance;
   if (o.y == Kind::full) c.tolerance.bf16 = 1e-6;  // products of bf16 are exact in f32, and so is the output's rounding
   return c;
