@@ -74,12 +74,14 @@ int main(int argc, char** argv) {
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   fmt::print("{:<26}{:>6}{:>10}{:>8}{:>10}{:>8}\n", "op", "calls", "ms", "share", "GFLOP/s", "GB/s");
   for (const auto& [op, r] : rows)
-    fmt::print("{:<26}{:>6}{:>10.2f}{:>7.1f}%{:>10.1f}{:>8.1f}\n", op, r.calls, r.seconds * 1e3, 100 * r.seconds / total,
-               r.cost.flops / r.seconds * 1e-9, r.cost.bytes / r.seconds * 1e-9);
+    fmt::print("{:<26}{:>6}{:>10.2f}{:>7.1f}%{:>10.1f}{:>8.1f}\n", op, r.calls, r.seconds * 1e3,
+               100 * r.seconds / total, r.cost.flops / r.seconds * 1e-9, r.cost.bytes / r.seconds * 1e-9);
   const StepProducts products = step_products(config.model, batch.tokens(), config.data.seq_len, 1);
   const double ceiling = ceiling_seconds(*device, products, dtype);
-  fmt::print("{} {} threads: {:.1f} ms a step (best {:.1f}), {} tok/s, {:.1f} MFLOP a token, products alone {:.1f} ms: {:.0f} % of the ceiling\n",
-             name_of(dtype), device->pool().size(), median * 1e3, seconds.front() * 1e3,
-             format_si(static_cast<double>(batch.tokens()) / median), products.flops / static_cast<double>(batch.tokens()) * 1e-6,
-             ceiling * 1e3, 100 * ceiling / median);
+  fmt::print(
+      "{} {} threads: {:.1f} ms a step (best {:.1f}), {} tok/s, {:.1f} MFLOP a token, products alone {:.1f} ms: {:.0f} "
+      "% of the ceiling\n",
+      name_of(dtype), device->pool().size(), median * 1e3, seconds.front() * 1e3,
+      format_si(static_cast<double>(batch.tokens()) / median),
+      products.flops / static_cast<double>(batch.tokens()) * 1e-6, ceiling * 1e3, 100 * ceiling / median);
 }

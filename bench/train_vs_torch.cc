@@ -1,11 +1,11 @@
-// Training speed beside PyTorch: the shape of configs/nano.toml, the same batch size and threads, in one run. The peer is
-// bench/peers/train_torch.py (torch and transformers from PyPI, in any Python that has them):
+// Training speed beside PyTorch: the shape of configs/nano.toml, the same batch size and threads, in one run. The peer
+// is bench/peers/train_torch.py (torch and transformers from PyPI, in any Python that has them):
 //   python3 -m venv /tmp/peer && /tmp/peer/bin/pip install torch transformers
 //   build/release/train_vs_torch configs/nano.toml /tmp/peer/bin/python [seconds]
 // Without a second argument only our own figures are printed. The last line is
 //   f32_ratio=A bf16_ratio=B f32_share=C bf16_share=D
-// A: our f32 over torch's best f32; B: our bf16 over torch's best of any type; C, D: our steps' share of the ceiling, the
-// step's own matrix products timed in the same run on all workers.
+// A: our f32 over torch's best f32; B: our bf16 over torch's best of any type; C, D: our steps' share of the ceiling,
+// the step's own matrix products timed in the same run on all workers.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -67,7 +67,8 @@ Ours train(const RunConfig& config, DType dtype, double seconds) {
   }
   std::sort(times.begin(), times.end());
   const double median = times[times.size() / 2];
-  const double ceiling = ceiling_seconds(*device, step_products(config.model, batch.tokens(), config.data.seq_len, 1), dtype);
+  const double ceiling =
+      ceiling_seconds(*device, step_products(config.model, batch.tokens(), config.data.seq_len, 1), dtype);
   return {static_cast<double>(batch.tokens()) / median, ceiling / median};
 }
 
@@ -118,8 +119,8 @@ int main(int argc, char** argv) {
       for (const char* mode : {"eager", "compile"})
         for (const char* experts : {"grouped_mm", "eager"}) {
           if (std::string(mode) == "compile" && std::string(experts) == "eager") continue;  // data-dependent shapes
-          const std::string arguments =
-              fmt::format("--dtype {} --mode {} --experts {} --threads {}", dtype, mode, experts, ThreadPool::available_cores());
+          const std::string arguments = fmt::format("--dtype {} --mode {} --experts {} --threads {}", dtype, mode,
+                                                    experts, ThreadPool::available_cores());
           const double rate = peer(argv[2], script, arguments, seconds);
           fmt::print("torch {:<5} {:<8} {:<11} {:>8.0f} tok/s\n", dtype, mode, experts, rate);
           std::fflush(stdout);

@@ -4,8 +4,12 @@ execute_process(COMMAND git describe --always --abbrev=9 --dirty=+ WORKING_DIREC
 if(NOT BALLAST_COMMIT)
   set(BALLAST_COMMIT unknown)
 endif()
-set_source_files_properties(${CMAKE_SOURCE_DIR}/src/base/version.cc PROPERTIES COMPILE_DEFINITIONS
-                            "BALLAST_VERSION=\"${PROJECT_VERSION}\";BALLAST_COMMIT=\"${BALLAST_COMMIT}\"")
+set(type ${CMAKE_BUILD_TYPE})
+if(BALLAST_SANITIZE)
+  string(APPEND type ", -fsanitize=${BALLAST_SANITIZE}")
+endif()
+set(definitions BALLAST_VERSION="${PROJECT_VERSION}" BALLAST_COMMIT="${BALLAST_COMMIT}" BALLAST_BUILD_TYPE="${type}")
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/base/version.cc PROPERTIES COMPILE_DEFINITIONS "${definitions}")
 
 # The quickstart's recipe is part of the program: it runs from anywhere.
 file(READ ${CMAKE_SOURCE_DIR}/configs/quickstart.toml recipe)

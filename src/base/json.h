@@ -1,5 +1,6 @@
 // A JSON value, its parser and its writer; also the tree that a TOML file becomes (base/toml.h). The parser is
-// nlohmann-json's, behind this header because including it costs seconds per file. Objects keep the order of their keys.
+// nlohmann-json's, behind this header because including it costs seconds per file. Objects keep the order of their
+// keys.
 #pragma once
 
 #include <cstdint>

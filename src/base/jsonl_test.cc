@@ -58,7 +58,7 @@ TEST_F(JsonlTest, ResumeCutsToTheOffset) {
   }
   JsonlWriter(path, at).write(step(2));
   EXPECT_EQ(steps_read(), 3);
-  JsonlWriter(path, 0);
+  { const JsonlWriter writer(path, 0); }
   EXPECT_EQ(read_file(path), "");
 }
 

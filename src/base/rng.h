@@ -1,5 +1,5 @@
-// Philox4x32-10 (Salmon et al., SC'11): a counter-based generator. A draw is a pure function of (seed, stream, counter),
-// so samples depend neither on batch composition nor on thread count nor on where a run was resumed.
+// Philox4x32-10 (Salmon et al., SC'11): a counter-based generator. A draw is a pure function of (seed, stream,
+// counter), so samples depend neither on batch composition nor on thread count nor on where a run was resumed.
 #pragma once
 
 #include <array>

@@ -43,7 +43,8 @@ void cmd_eval(CommandLine& line) {
   bool json = false;
   line.config(config);
   line.option("-m,--model", model_folder, "DIR", "the model: a checkpoint of ours or a Hugging Face folder");
-  line.option("--context", context, "N", "tokens that the model sees at once (default 1024; what a model was trained on is best)");
+  line.option("--context", context, "N",
+              "tokens that the model sees at once (default 1024; what a model was trained on is best)");
   line.option("--dtype", dtype, "TYPE", "type of the matrices: auto, f32 or bf16");
   line.shortcut("--source", "corpus.source", "DIR...");
   line.shortcut("--jsonl", "corpus.jsonl", "FILE");

@@ -13,7 +13,8 @@ void cmd_quickstart(CommandLine& line) {
   line.shortcut("--jsonl", "corpus.jsonl", "FILE");
   line.shortcut("--field", "corpus.field", "KEY");
   line.option("--minutes", options.minutes, "M", "a shorter run, labelled as such; the full one takes about six");
-  line.option("--dtype", options.dtype, "TYPE", "auto (bf16 where the CPU multiplies it natively, else f32), f32 or bf16");
+  line.option("--dtype", options.dtype, "TYPE",
+              "auto (bf16 where the CPU multiplies it natively, else f32), f32 or bf16");
   line.flag("--fresh", options.fresh, "start anew instead of going on, or showing what is finished");
   line.option("--seed", options.seed, "N", "seed of weights, data order and evaluation");
   line.out(out, "DIR", "the run's folder (default run/quickstart)");

@@ -10,8 +10,10 @@ void cmd_roofline(CommandLine& line) {
   bool json = false;
   double weight_bytes = 1;
   int threads = 0;
-  line.positional("CONFIG.JSON|DIR", path, "a config.json of the DeepSeek family, or the folder with it; no weights needed");
-  line.option("--weight-bytes", weight_bytes, "B", "bytes per parameter: 1 for FP8 (default), 2 for bf16, 0.5 for 4 bits");
+  line.positional("CONFIG.JSON|DIR", path,
+                  "a config.json of the DeepSeek family, or the folder with it; no weights needed");
+  line.option("--weight-bytes", weight_bytes, "B",
+              "bytes per parameter: 1 for FP8 (default), 2 for bf16, 0.5 for 4 bits");
   line.flag("--json", json, "the same as JSON");
   line.out(out, "FILE", "write the result there instead of printing it");
   line.threads(threads);

@@ -22,7 +22,9 @@ std::string plan_text(const Json& plan) {
     for (const auto& [key, number] : value.as_object()) {
       const double v = number.as_double();
       text += fmt::format("{:<22}{:<22}{}\n", section, key,
-                          section == "memory_bytes" ? format_bytes(v) : key.starts_with("seconds") ? format_duration(v) : format_si(v));
+                          section == "memory_bytes"    ? format_bytes(v)
+                          : key.starts_with("seconds") ? format_duration(v)
+                                                       : format_si(v));
     }
   }
   return text;
@@ -35,9 +37,11 @@ void cmd_train(CommandLine& line) {
   std::string out = "run/train", init_from;
   bool fresh = false, dry_run = false;
   line.config(options.config);
-  line.flag("--resume", options.resume, "go on from the newest checkpoint in --out, to the same losses as without the break");
+  line.flag("--resume", options.resume,
+            "go on from the newest checkpoint in --out, to the same losses as without the break");
   line.flag("--fresh", fresh, "start anew where --out has a run already");
-  line.option("--init-from", init_from, "DIR", "start from the weights of a Hugging Face checkpoint, with a fresh optimizer");
+  line.option("--init-from", init_from, "DIR",
+              "start from the weights of a Hugging Face checkpoint, with a fresh optimizer");
   line.flag("--dry-run", dry_run, "print parameters, memory by kind, FLOPs a token and time, and stop");
   line.shortcut("--seed", "train.seed", "N");
   line.out(out, "DIR", "the run's folder (default run/train)");
@@ -58,7 +62,8 @@ void cmd_train(CommandLine& line) {
   }
   const TrainSummary summary = train(options, hooks);
   if (summary.interrupted)
-    fail(ErrorKind::interrupted, out, "stopped after step {} and saved; the same command with --resume goes on", summary.steps);
+    fail(ErrorKind::interrupted, out, "stopped after step {} and saved; the same command with --resume goes on",
+         summary.steps);
   print(summary.to_json().dump(2) + "\n");
 }
 

@@ -22,9 +22,10 @@ void cmd_verify(CommandLine& line) {
   std::string folder, out;
   bool all = false, json = false;
   int threads = 0;
-  line.positional("DIR", folder,
-                  "a model with reference results (reference.safetensors); without it a small DeepSeek-V3 that is part of "
-                  "this program");
+  line.positional(
+      "DIR", folder,
+      "a model with reference results (reference.safetensors); without it a small DeepSeek-V3 that is part of "
+      "this program");
   line.flag("-v,--verbose", all, "every quantity, not the worst of each kind");
   line.flag("--json", json, "the result as JSON");
   line.out(out, "FILE", "write the result there instead of printing it");
@@ -39,7 +40,8 @@ void cmd_verify(CommandLine& line) {
   if (json) {
     emit(result.to_json().dump(2) + "\n", out);
   } else {
-    emit((all ? every_quantity(result) : result.worst_by_group()) + (result.okay() ? "okay\n" : "not equal to the reference\n"),
+    emit((all ? every_quantity(result) : result.worst_by_group()) +
+             (result.okay() ? "okay\n" : "not equal to the reference\n"),
          out);
   }
   if (!result.okay()) throw Negative{};

@@ -28,6 +28,8 @@ std::span<const Command> commands() {
       {"verify", "compare with reference results of torch: logits, gradients, training steps", "ballast verify", cmd_verify},
       {"roofline", "what skipping experts can gain at most, from a config.json alone",
        "ballast roofline configs/deepseek-v3.json", cmd_roofline},
+      {"completion", "a script for bash, zsh or fish that completes commands, flags and keys",
+       "ballast completion bash --out ~/.local/share/bash-completion/completions/ballast", cmd_completion},
   };
   return kCommands;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/nearest_name.h"
+#include "base/version.h"
 #include "cli/commands.h"
 
 namespace ballast::cli {
@@ -18,13 +19,15 @@ constexpr int kOk = 0, kNegative = 1, kFailure = 1, kUserError = 2, kInterrupted
 
 std::string tour() {
   std::string text =
-      "ballast " BALLAST_VERSION
+      "ballast " + build_version() +
       ": train, serve and study DeepSeek-V3-architecture code models\n\n"
       "A model's way, a command at a time (`ballast COMMAND -h` lists its flags and configuration keys):\n";
-  for (const Command& c : commands()) text += fmt::format("\n  {:<17} {}\n  {:<17} $ {}\n", c.name, c.summary, "", c.example);
+  for (const Command& c : commands())
+    text += fmt::format("\n  {:<17} {}\n  {:<17} $ {}\n", c.name, c.summary, "", c.example);
   return text +
-         "\nEvery command knows -h, --seed N, -t N (threads) and --out PATH. Commands with a configuration read a recipe with\n"
-         "--config FILE (TOML); --section.key value, or --section.key=value, sets a single key and wins over the recipe.\n"
+         "\nEvery command knows -h, --seed N, -t N (threads) and --out PATH. Commands with a configuration read a recipe\n"
+         "with --config FILE (TOML); --section.key value, or --section.key=value, sets a single key and wins over the\n"
+         "recipe.\n"
          "Exit codes: 0 done, 1 a comparison failed or a bug, 2 wrong input, 130 interrupted.\n";
 }
 
@@ -62,7 +65,7 @@ const Command* take_command(std::vector<std::string>& words) {
 void run(std::vector<std::string> words) {
   if (words.empty() || words.front() == "--help" || words.front() == "-h" || words == std::vector<std::string>{"help"})
     return print(tour());
-  if (words.front() == "--version") return print("ballast " BALLAST_VERSION "\n");
+  if (words.front() == "--version") return print(version_text());
   if (words.front() == "help") {  // `ballast help CMD` is `ballast CMD -h`
     words.erase(words.begin());
     words.push_back("-h");
@@ -76,7 +79,8 @@ void run(std::vector<std::string> words) {
   if (group.empty()) unknown_command(first);
   if (words.size() > 1 && (words[1] == "-h" || words[1] == "--help")) {
     for (const Command& c : commands())
-      if (c.name.starts_with(first + " ")) print(fmt::format("  {:<17} {}\n  {:<17} $ {}\n", c.name, c.summary, "", c.example));
+      if (c.name.starts_with(first + " "))
+        print(fmt::format("  {:<17} {}\n  {:<17} $ {}\n", c.name, c.summary, "", c.example));
     return;
   }
   if (words.size() > 1 && !words[1].starts_with('-'))

@@ -59,6 +59,12 @@ std::vector<std::string> split(std::string_view text, char mark) {
 
 bool is_flag_word(const std::string& word) { return word.size() > 1 && word[0] == '-'; }
 
+bool is_text(const FieldEntry& field) {
+  return std::holds_alternative<std::string*>(field.target) ||
+         std::holds_alternative<std::vector<std::string>*>(field.target) ||
+         std::holds_alternative<std::optional<std::string>*>(field.target);
+}
+
 // Other tools' names for keys that this command has.
 std::vector<ForeignName> names_for(const FieldList& config) {
   std::vector<ForeignName> names;
@@ -95,8 +101,11 @@ void CommandLine::shortcut(std::string names, std::string key, std::string argum
   const FieldEntry* field = config_.find(key);
   CHECK(field);
   const bool list = std::holds_alternative<std::vector<std::string>*>(field->target);
-  entries_.push_back({.names = std::move(names), .argument = std::move(argument), .help = "short for --" + key + ": " + field->help,
-                      .is_list = list, .key = std::move(key)});
+  entries_.push_back({.names = std::move(names),
+                      .argument = std::move(argument),
+                      .help = "short for --" + key + ": " + field->help,
+                      .is_list = list,
+                      .key = std::move(key)});
 }
 
 void CommandLine::threads(int& field) {
@@ -113,6 +122,10 @@ void CommandLine::unused_seed() {
 }
 
 bool CommandLine::parse() {
+  if (declared_) {
+    *declared_ = declared_words();
+    return false;
+  }
   collect();
   if (wants_help_) {
     print(help());
@@ -134,7 +147,8 @@ void CommandLine::collect() {
   CLI::App app;
   app.set_help_flag("-h,--help");
   app.allow_extras();
-  const auto add_option = [&](const std::string& names, bool list, const std::function<void(const CLI::results_t&)>& take) {
+  const auto add_option = [&](const std::string& names, bool list,
+                              const std::function<void(const CLI::results_t&)>& take) {
     CLI::Option* option = app.add_option(names, CLI::callback_t([take](const CLI::results_t& words) {
       take(words);
       return true;
@@ -185,9 +199,11 @@ void CommandLine::check_rest(const std::vector<std::string>& rest) const {
   for (const Entry& entry : entries_)
     for (const std::string& word : entry.given)
       if (std::find(flags.begin(), flags.end(), word) != flags.end())
-        fail(ErrorKind::usage, std::string(command_.name), "{} needs a value; what follows it is the flag {}", long_name(entry.names), word);
+        fail(ErrorKind::usage, std::string(command_.name), "{} needs a value; what follows it is the flag {}",
+             long_name(entry.names), word);
   if (!rest.empty())
-    fail(ErrorKind::usage, std::string(command_.name), "does not know what to do with '{}'; usage: {}", rest.front(), usage());
+    fail(ErrorKind::usage, std::string(command_.name), "does not know what to do with '{}'; usage: {}", rest.front(),
+         usage());
 }
 
 void CommandLine::unknown_flag(const std::string& name) const {
@@ -197,7 +213,8 @@ void CommandLine::unknown_flag(const std::string& name) const {
     if (foreign.theirs == name && std::find(flags.begin(), flags.end(), foreign.ours) != flags.end())
       fail(ErrorKind::usage, where, "{} is {}'s name; here it is {}", name, foreign.tool, foreign.ours);
   }
-  std::string key = name.substr(name.find_first_not_of('-') == std::string::npos ? name.size() : name.find_first_not_of('-'));
+  std::string key =
+      name.substr(name.find_first_not_of('-') == std::string::npos ? name.size() : name.find_first_not_of('-'));
   std::replace(key.begin(), key.end(), '-', '_');
   const std::string last = key.substr(key.rfind('.') + 1);
   for (const ForeignName& foreign : names_for(config_)) {
@@ -251,6 +268,46 @@ std::vector<std::string> CommandLine::flag_names() const {
   return names;
 }
 
+std::vector<LineWord> CommandLine::words_of(const Command& command) {
+  std::vector<LineWord> words;
+  CommandLine line(command, {});
+  line.declared_ = &words;
+  command.run(line);
+  return words;
+}
+
+LineWord CommandLine::word_of(const Entry& entry) const {
+  LineWord word{.names = split(entry.names, ','), .argument = entry.argument, .help = entry.help};
+  if (entry.positional) word.names.clear();
+  if (entry.is_flag) {
+    word.value = LineWord::Value::none;
+  } else if (is_text(*(entry.key.empty() ? entry.field.fields().data() : config_.find(entry.key)))) {
+    // In the help a word for text that is no path is one of these.
+    const bool path =
+        word.argument != "TEXT" && word.argument != "TEXT..." && word.argument != "TYPE" && word.argument != "KEY";
+    if (path) word.value = LineWord::Value::path;
+  }
+  return word;
+}
+
+std::vector<LineWord> CommandLine::declared_words() const {
+  std::vector<LineWord> words;
+  for (const Entry& entry : entries_) words.push_back(word_of(entry));
+  words.push_back({{"-h", "--help"}, "", "help about the command", LineWord::Value::none});
+  if (config_.fields().empty()) return words;
+  words.push_back({{"--config"}, "FILE", "TOML with the configuration", LineWord::Value::path});
+  for (size_t i = 0; i < defaults_.size(); ++i) {
+    const Field& field = defaults_[i];
+    LineWord word{.names = {"--" + field.key}, .argument = field.type, .help = field.help};
+    if (field.type == "bool") word.value = LineWord::Value::truth;
+    // Text that is empty unless somebody sets it is a file or folder, not one of a few names.
+    if (is_text(config_.fields()[i]) && (field.default_text == "\"\"" || field.default_text == "[]"))
+      word.value = LineWord::Value::path;
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
 std::string CommandLine::usage() const {
   std::string out = fmt::format("ballast {}", command_.name);
   for (const Entry& entry : entries_)
@@ -261,8 +318,8 @@ std::string CommandLine::usage() const {
 }
 
 std::string CommandLine::help() const {
-  std::string out = fmt::format("ballast {}: {}\n\nusage:   {}\nexample: {}\n", command_.name, command_.summary, usage(),
-                                command_.example);
+  std::string out = fmt::format("ballast {}: {}\n\nusage:   {}\nexample: {}\n", command_.name, command_.summary,
+                                usage(), command_.example);
   constexpr size_t kIndent = 28;
   std::string words, flags;
   for (const Entry& entry : entries_) {
@@ -284,7 +341,8 @@ std::string CommandLine::help() const {
     out += fmt::format("\n[{}] {}\n", section.key, section.help);
     for (const Field& field : defaults_) {
       if (field.key.substr(0, field.key.rfind('.')) == section.key)
-        out += entry_text("--" + field.key, fmt::format("{} ({}; default {})", field.help, field.type, field.default_text), 44);
+        out += entry_text("--" + field.key,
+                          fmt::format("{} ({}; default {})", field.help, field.type, field.default_text), 44);
     }
   }
   return out;

@@ -31,6 +31,14 @@ struct Command {
   void (*run)(CommandLine&);
 };
 
+// A flag, configuration key or word that a command takes: what shell completion needs to know of it.
+struct LineWord {
+  enum class Value { none, truth, path, other };
+  std::vector<std::string> names;  // "-t", "--threads"; empty for positional words
+  std::string argument, help;      // "N", half a line
+  Value value = Value::other;      // what has to follow
+};
+
 class CommandLine {
  public:
   // `arguments`: what follows the command's name.
@@ -68,6 +76,8 @@ class CommandLine {
   void require(bool given, std::string_view what) const;
 
   std::string help() const;
+  // What the command declares, in that order, the configuration keys last. Runs it up to parse() and no further.
+  static std::vector<LineWord> words_of(const Command& command);
 
  private:
   struct Entry {
@@ -92,6 +102,8 @@ class CommandLine {
   void apply(Entry& entry);
   void read_config_file();
   std::vector<std::string> flag_names() const;
+  LineWord word_of(const Entry& entry) const;
+  std::vector<LineWord> declared_words() const;
   std::string usage() const;
 
   const Command& command_;
@@ -102,6 +114,7 @@ class CommandLine {
   std::string config_file_;
   std::vector<std::pair<std::string, std::string>> overrides_;  // key, text
   bool wants_help_ = false;
+  std::vector<LineWord>* declared_ = nullptr;  // words_of(): where they go
 };
 
 }  // namespace ballast::cli

@@ -66,11 +66,12 @@ Tensor Arena::alloc(DType dtype, std::initializer_list<int64_t> shape) {
   high_ = used_ > high_ ? used_ : high_;
   if (buffer_.data()) {
     if (used_ > buffer_.bytes())
-      fail(ErrorKind::device, name_ + " arena", "{} bytes needed, {} planned: a bug in the plan", used_, buffer_.bytes());
+      fail(ErrorKind::device, name_ + " arena", "{} bytes needed, {} planned: a bug in the plan", used_,
+           buffer_.bytes());
     t.data = static_cast<char*>(buffer_.data()) + begin;
   } else {
     CHECK(device_.planning);
-    t.data = reinterpret_cast<void*>(0x1000 + begin);  // "present", never touched
+    t.data = reinterpret_cast<void*>(0x1000 + begin);  // "present", never touched NOLINT(performance-no-int-to-ptr)
   }
   return t;
 }

@@ -1,4 +1,5 @@
 #include <cuda_runtime.h>
+#include <fmt/format.h>
 
 #include "core/cuda_check.h"
 #include "core/device.h"
@@ -55,6 +56,16 @@ std::unique_ptr<Device> make_cuda_device() {
 bool cuda_available() {
   int n = 0;
   return cudaGetDeviceCount(&n) == cudaSuccess && n > 0;
+}
+
+std::string cuda_summary() {
+  int version = 0;
+  CUDA_CHECK(cudaRuntimeGetVersion(&version));
+  std::string text = fmt::format("{}.{} for sm_90a, ", version / 1000, version % 1000 / 10);
+  if (!cuda_available()) return text + "no device here";
+  cudaDeviceProp properties;
+  CUDA_CHECK(cudaGetDeviceProperties(&properties, 0));
+  return text + "on " + properties.name;
 }
 
 }  // namespace ballast

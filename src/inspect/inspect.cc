@@ -23,8 +23,9 @@ constexpr size_t kMostNamed = 8;
 
 // The MTP layer's copies of the embedding and head in the hub's files, and the scales of FP8 weights.
 bool is_companion(const std::string& name) {
-  return name.ends_with("_scale_inv") || (name.starts_with("model.layers.") && (name.ends_with(".embed_tokens.weight") ||
-                                                                                name.ends_with(".shared_head.head.weight")));
+  return name.ends_with("_scale_inv") ||
+         (name.starts_with("model.layers.") &&
+          (name.ends_with(".embed_tokens.weight") || name.ends_with(".shared_head.head.weight")));
 }
 
 std::string names_text(const char* title, const std::vector<std::string>& names) {
@@ -47,18 +48,22 @@ std::string shape_lines(const ModelConfig& c) {
       c.kv_lora_rank, c.q_lora_rank ? std::to_string(*c.q_lora_rank) : "none", c.qk_nope_head_dim, c.qk_rope_head_dim,
       c.v_head_dim, c.max_position_embeddings, c.n_routed_experts, c.num_experts_per_tok, c.topk_group, c.n_group,
       c.n_shared_experts, c.moe_intermediate_size, c.scoring_func, c.topk_method);
-  text += fmt::format("parameters  {} ({}), active per token {} ({})\n", count(n.total()), n.total(), count(n.active), n.active);
-  text += fmt::format("            embedding {}, head {}, attention {}, dense {}, shared experts {}, routed experts {}, router {}, MTP {}\n",
-                      count(n.embedding), count(n.head), count(n.attention), count(n.dense_ffn), count(n.shared_experts),
-                      count(n.routed_experts), count(n.router), count(n.mtp));
+  text += fmt::format("parameters  {} ({}), active per token {} ({})\n", count(n.total()), n.total(), count(n.active),
+                      n.active);
+  text += fmt::format(
+      "            embedding {}, head {}, attention {}, dense {}, shared experts {}, routed experts {}, router {}, MTP "
+      "{}\n",
+      count(n.embedding), count(n.head), count(n.attention), count(n.dense_ffn), count(n.shared_experts),
+      count(n.routed_experts), count(n.router), count(n.mtp));
   return text;
 }
 
 std::string bytes_lines(const ModelConfig& c, double weight_bytes) {
   const ByteModel m = byte_model(c, weight_bytes);
-  return fmt::format("decoding    {} per token at {:g} bytes a weight, routed experts {:.0f} % of it; cache {} per token\n",
-                     format_bytes(m.step_bytes(m.experts_read(1, m.top_k))), weight_bytes, 100 * m.routed_share(1),
-                     format_bytes(m.cache_per_token));
+  return fmt::format(
+      "decoding    {} per token at {:g} bytes a weight, routed experts {:.0f} % of it; cache {} per token\n",
+      format_bytes(m.step_bytes(m.experts_read(1, m.top_k))), weight_bytes, 100 * m.routed_share(1),
+      format_bytes(m.cache_per_token));
 }
 
 struct Found {
@@ -107,7 +112,8 @@ std::string comparison(const Checkpoint& checkpoint, const ParamTable& table) {
       if (!found) {
         missing.push_back(t.name);
       } else if (found->shape != t.shape) {
-        shapes.push_back(fmt::format("{} is {}, the shape needs {}", t.name, shape_text(found->shape), shape_text(t.shape)));
+        shapes.push_back(
+            fmt::format("{} is {}, the shape needs {}", t.name, shape_text(found->shape), shape_text(t.shape)));
       }
     }
   }
@@ -165,8 +171,8 @@ std::string shard_text(const fs::path& file) {
       "vocabulary  {} tokens, tokenizer {}\ncorpus      {}\nmiddle      filled in at rate {:g}, seed {}\n"
       "checksums   good\n",
       file.string(), h.split, shard.documents(), shard.tokens(), format_bytes(static_cast<double>(shard.text_bytes())),
-      shard.tokens() ? static_cast<double>(shard.text_bytes()) / static_cast<double>(shard.tokens()) : 0.0, h.vocab_size,
-      h.tokenizer_hash, h.corpus_hash, h.fim_rate, h.fim_seed);
+      shard.tokens() ? static_cast<double>(shard.text_bytes()) / static_cast<double>(shard.tokens()) : 0.0,
+      h.vocab_size, h.tokenizer_hash, h.corpus_hash, h.fim_rate, h.fim_seed);
 }
 
 }  // namespace

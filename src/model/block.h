@@ -1,5 +1,5 @@
-// A decoder layer: x + attention(norm(x)), then + feed-forward(norm(.)). The residual stream travels as a pair, the sum so
-// far and the delta still to be added, so that every addition happens inside the norm that follows it.
+// A decoder layer: x + attention(norm(x)), then + feed-forward(norm(.)). The residual stream travels as a pair, the sum
+// so far and the delta still to be added, so that every addition happens inside the norm that follows it.
 #pragma once
 
 #include <variant>

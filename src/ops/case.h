@@ -31,7 +31,7 @@ struct Argument {
   int64_t row_stride = 0;           // elements between rows of a 2-D tensor; 0: dense
   std::vector<int> group_counts;    // ragged rows: shape[0] counts real rows, which are laid out with the device's
                                     // alignment; padding rows are zero on input and must be zero on output
-  std::string row_of;               // ragged rows whose place the op chooses: compare row by row through this i32 (T, K)
+  std::string row_of;  // ragged rows whose place the op chooses: compare row by row through this i32 (T, K)
   bool compare = true;
   std::string gradient_of;          // vjp: this output is the gradient of that forward input ...
   std::string cotangent_of;         // ... and this input the gradient of that forward output (one element: of each)

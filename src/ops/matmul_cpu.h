@@ -1,7 +1,7 @@
-// Matrix products on one worker: a thin wrapper over oneDNN's matmul. The kernels of linear, grouped_linear and attention
-// split their work over the workers themselves and call it from inside, so oneDNN always runs single-threaded.
-// Primitives are kept per thread by shape and strides (creation takes 60-80 us, an execution of a kept one 0.3 us), so
-// callers keep the number of different shapes small.
+// Matrix products on one worker: a thin wrapper over oneDNN's matmul. The kernels of linear, grouped_linear and
+// attention split their work over the workers themselves and call it from inside, so oneDNN always runs
+// single-threaded. Primitives are kept per thread by shape and strides (creation takes 60-80 us, an execution of a kept
+// one 0.3 us), so callers keep the number of different shapes small.
 #pragma once
 
 #include "core/device.h"

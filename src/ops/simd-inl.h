@@ -66,7 +66,8 @@ HWY_INLINE void ForEachVector(F32 d, size_t n, F&& f) {
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   for (; i + lanes <= n; i += lanes)
-    f([&](const auto* p) HWY_ATTR { return LoadFloats(d, p + i); }, [&](VF32 v, auto* p) HWY_ATTR { StoreFloats(v, d, p + i); });
+    f([&](const auto* p) HWY_ATTR { return LoadFloats(d, p + i); },
+      [&](VF32 v, auto* p) HWY_ATTR { StoreFloats(v, d, p + i); });
   if (const size_t rest = n - i; rest > 0)
     f([&](const auto* p) HWY_ATTR { return LoadTail(d, p + i, rest); },
       [&](VF32 v, auto* p) HWY_ATTR { StoreTail(v, d, p + i, rest); });

@@ -13,7 +13,8 @@ HWY_BEFORE_NAMESPACE();
 namespace ballast::ops::HWY_NAMESPACE {
 
 // e^x to 1 ulp; 0 below -86.5, and what exceeds 88 counts as 88. Half the instructions of Highway's.
-//   x = n ln 2 + r, |r| <= ln 2 / 2;  e^r = 1 + r + r^2 (c2 + ... + c6 r^4), minimax to 4e-9;  n is added to the exponent.
+//   x = n ln 2 + r, |r| <= ln 2 / 2;  e^r = 1 + r + r^2 (c2 + ... + c6 r^4), minimax to 4e-9;  n is added to the
+//   exponent.
 HWY_INLINE VF32 Exp(F32 d, VF32 x) {
   const hn::RebindToUnsigned<F32> du;
   const VF32 y = hn::Min(x, hn::Set(d, 88.0f));

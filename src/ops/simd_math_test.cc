@@ -49,7 +49,8 @@ TEST(SimdMath, ExpIsWithinOneUlp) {
 
 TEST(SimdMath, ExpAtTheEnds) {
   const float infinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> y = exp_of({-infinity, -1e30f, -86.6f, 0.0f, 88.0f, 1e30f, infinity, std::nanf(""), -std::nanf("1")});
+  const std::vector<float> y =
+      exp_of({-infinity, -1e30f, -86.6f, 0.0f, 88.0f, 1e30f, infinity, std::nanf(""), -std::nanf("1")});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(y[i], 0.0f);
   EXPECT_EQ(y[3], 1.0f);
   for (int i = 4; i < 7; ++i) EXPECT_NEAR(y[i] / std::exp(88.0), 1, 1e-6);

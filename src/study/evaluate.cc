@@ -8,7 +8,8 @@ namespace ballast {
 Json evaluate_held_out(Generator& model, const Corpus& corpus, const EvaluateOptions& o) {
   const Documents train = corpus.part(Split::train);
   const Documents held_out = sample_documents(corpus.part(Split::held_out), o.max_bytes, o.seed);
-  const HeldOutResult ours = score_held_out(model, held_out, {.stride = o.stride > 0 ? o.stride : model.context_length() / 2});
+  const HeldOutResult ours =
+      score_held_out(model, held_out, {.stride = o.stride > 0 ? o.stride : model.context_length() / 2});
   const HeldOutResult rivals[] = {score_uniform(held_out), score_ngram5(train, held_out), score_xz_file(held_out),
                                   score_xz_primed(train, held_out)};
   const Interval interval = ours.interval(o.seed);
@@ -40,8 +41,8 @@ Json evaluate_held_out(Generator& model, const Corpus& corpus, const EvaluateOpt
 Json evaluate_lines(Generator& model, const Corpus& corpus, const EvaluateOptions& o) {
   const auto tasks = make_line_tasks(corpus.part(Split::held_out), {o.lines, o.prompt_bytes, o.seed});
   const LineResult ours = complete_lines(model, tasks, o.line_tokens);
-  const std::vector<LineResult> rivals{predict_previous_line(tasks), predict_successor(corpus.part(Split::train), tasks),
-                                       predict_in_file_repeat(tasks)};
+  const std::vector<LineResult> rivals{
+      predict_previous_line(tasks), predict_successor(corpus.part(Split::train), tasks), predict_in_file_repeat(tasks)};
   const auto scores = [&](const LineResult& r) {
     const Interval em = r.exact_match_interval(o.seed), es = r.edit_similarity_interval(o.seed);
     Json j = Json::object();

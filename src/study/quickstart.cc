@@ -79,7 +79,8 @@ class Quickstart {
     return *c;
   }
 
-  // --- stages ----------------------------------------------------------------------------------------------------------
+  // --- stages
+  // ----------------------------------------------------------------------------------------------------------
   void remove_runs() {
     for (const char* name : {"data", "none", "aux_global", "sign_centered"}) fs::remove_all(o_.out / name);
     for (const char* name : {"summary.json", "samples.jsonl"}) fs::remove(o_.out / name);
@@ -100,7 +101,8 @@ class Quickstart {
       summary_ = Json::read(file());
       const Json* then = summary_.find("key");
       if (then && then->dump() == key().dump()) return;
-      fail(ErrorKind::usage, o_.out.string(), "holds a quickstart with other settings; --fresh starts anew, --out DIR goes elsewhere");
+      fail(ErrorKind::usage, o_.out.string(),
+           "holds a quickstart with other settings; --fresh starts anew, --out DIR goes elsewhere");
     }
     summary_ = Json::object();
     summary_["format"] = 1;
@@ -112,9 +114,10 @@ class Quickstart {
 
   void announce() const {
     const double scale = o_.minutes > 0 ? std::min(1.0, o_.minutes / kFullMinutes) : 1;
-    log_info("quickstart: corpus and tokenizer 0.1 min, training three arms {:.1f} min, held-out figures 0.5 min, skipping "
-             "{:.1f} min ({} on {}, {} steps{})",
-             4.4 * scale, 0.8, name_of(dtype_), cpu_isa(), steps_, scale < 1 ? ", a shortened run" : "");
+    log_info(
+        "quickstart: corpus and tokenizer 0.1 min, training three arms {:.1f} min, held-out figures 0.5 min, skipping "
+        "{:.1f} min ({} on {}, {} steps{})",
+        4.4 * scale, 0.8, name_of(dtype_), cpu_isa(), steps_, scale < 1 ? ", a shortened run" : "");
     log_info("report: {}", (fs::absolute(o_.out) / "report.html").string());
   }
 
@@ -157,17 +160,18 @@ class Quickstart {
     model["routed_byte_share"] = bytes.routed_share(1);
     summary_["model"] = model;
     Json h = Json::object();
-    h["shape"] = fmt::format("{} layers ({} dense) and one MTP layer, hidden {}, {} experts top-{} + {} shared of width {}, "
-                             "{} heads, q_lora {}, kv_lora {}, vocabulary {}",
-                             c.model.num_hidden_layers, c.model.first_k_dense_replace, c.model.hidden_size,
-                             c.model.n_routed_experts, c.model.num_experts_per_tok, c.model.n_shared_experts,
-                             c.model.moe_intermediate_size, c.model.num_attention_heads, c.model.q_lora_rank.value_or(0),
-                             c.model.kv_lora_rank, c.model.vocab_size);
+    h["shape"] = fmt::format(
+        "{} layers ({} dense) and one MTP layer, hidden {}, {} experts top-{} + {} shared of width {}, "
+        "{} heads, q_lora {}, kv_lora {}, vocabulary {}",
+        c.model.num_hidden_layers, c.model.first_k_dense_replace, c.model.hidden_size, c.model.n_routed_experts,
+        c.model.num_experts_per_tok, c.model.n_shared_experts, c.model.moe_intermediate_size,
+        c.model.num_attention_heads, c.model.q_lora_rank.value_or(0), c.model.kv_lora_rank, c.model.vocab_size);
     h["tokens"] = steps_ * c.data.batch_size * c.data.seq_len;
     h["corpus_hash"] = corpus_.hash();
     h["dtype"] = name_of(dtype_);
     h["isa"] = cpu_isa();
-    h["machine"] = fmt::format("{}, {} threads", cpu_model(), o_.threads > 0 ? o_.threads : ThreadPool::available_cores());
+    h["machine"] =
+        fmt::format("{}, {} threads", cpu_model(), o_.threads > 0 ? o_.threads : ThreadPool::available_cores());
     h["commit"] = build_commit();
     h["experts"] = c.model.n_routed_experts;
     h["experts_per_tok"] = c.model.num_experts_per_tok;
@@ -179,7 +183,8 @@ class Quickstart {
     labels["sign_centered"] = "sign_centered (bias; sequence-wise loss 1e-4): the main run";
     summary_["arm_labels"] = labels;
     if (o_.minutes > 0 && o_.minutes < kFullMinutes)
-      summary_["label"] = fmt::format("a run shortened to {:g} minutes: its figures are not those of the full quickstart", o_.minutes);
+      summary_["label"] =
+          fmt::format("a run shortened to {:g} minutes: its figures are not those of the full quickstart", o_.minutes);
   }
 
   RunConfig recipe(const std::string& arm) const {
@@ -201,12 +206,16 @@ class Quickstart {
     hooks.sample = sample_hook(data() / "tokenizer.json", completion_task().prompt, o_.out / "samples.jsonl");
     const TrainSummary s = train({.config = c, .run = o_.out / arm, .resume = true, .threads = o_.threads}, hooks);
     if (s.interrupted) fail(ErrorKind::interrupted, o_.out.string(), "stopped and saved; the same command goes on");
-    command(fmt::format("ballast train --config {} --out {}", (o_.out / arm / "config.toml").string(), (o_.out / arm).string()));
+    command(fmt::format("ballast train --config {} --out {}", (o_.out / arm / "config.toml").string(),
+                        (o_.out / arm).string()));
     summary_["train"][arm] = s.to_json();
-    log_info("{}: {} tokens at {} tok/s, {:.0f} % of the matrix products' rate; MaxVio {:.2f} (worst layer), {} dead experts",
-             arm, s.tokens, format_si(s.tok_per_s), 100 * s.ceiling_share, s.max_vio_worst, s.dead);
+    log_info(
+        "{}: {} tokens at {} tok/s, {:.0f} % of the matrix products' rate; MaxVio {:.2f} (worst layer), {} dead "
+        "experts",
+        arm, s.tokens, format_si(s.tok_per_s), 100 * s.ceiling_share, s.max_vio_worst, s.dead);
     if (arm == "sign_centered" && !s.balanced_at_half)
-      summary_["balance_note"] = "Balance was not reached: at half of the main run some layer's 20-step mean MaxVio was 0.5 or more.";
+      summary_["balance_note"] =
+          "Balance was not reached: at half of the main run some layer's 20-step mean MaxVio was 0.5 or more.";
     if (arm == "none") compare_at_stop();
     if (arm == "sign_centered") link_model();
   }
@@ -221,18 +230,21 @@ class Quickstart {
   // Both arms' validation at the step where `none` stopped.
   void compare_at_stop() {
     const int64_t step = arm_steps(steps_);
-    for (const char* arm : {"none", "sign_centered"}) summary_["train"][std::string(arm) + "_at"] = figures_at(arm, step);
+    for (const char* arm : {"none", "sign_centered"})
+      summary_["train"][std::string(arm) + "_at"] = figures_at(arm, step);
     const double gap = loss_at("sign_centered") - loss_at("none");
     const double spread = (dtype_ == DType::bf16 ? kBandsBf16 : kBandsF32).spread;
     summary_["loss_note"] = fmt::format(
-        "At step {} the validation loss of sign_centered minus none is {:+.4f} nats; over seeds one arm's loss varies by {:.4f} "
+        "At step {} the validation loss of sign_centered minus none is {:+.4f} nats; over seeds one arm's loss varies "
+        "by {:.4f} "
         "(standard deviation, measured in bf16: docs/results/quickstart.md): {}.",
         step, gap, spread, std::abs(gap) <= 2 * spread ? "not resolved" : "outside of two standard deviations");
     log_info("{}", summary_["loss_note"].as_string());
   }
   double loss_at(const std::string& arm) { return summary_["train"].at(arm + "_at").at("val_loss_last").as_double(); }
 
-  // An arm's figures as they stood after `step`, read off its records: validation there, MaxVio over the 20 steps before.
+  // An arm's figures as they stood after `step`, read off its records: validation there, MaxVio over the 20 steps
+  // before.
   Json figures_at(const std::string& arm, int64_t step) const {
     JsonlReader reader(o_.out / arm / "metrics.jsonl");
     Json line, at = Json::object();
@@ -274,7 +286,8 @@ class Quickstart {
     return {"", "def main():", ""};
   }
 
-  // --- figures of the main run's model ---------------------------------------------------------------------------------
+  // --- figures of the main run's model
+  // ---------------------------------------------------------------------------------
   template <class F>
   void with_model(int64_t context, F&& body) {
     auto device = Device::make(DeviceKind::cpu, o_.threads);
@@ -285,14 +298,18 @@ class Quickstart {
   }
 
   EvaluateOptions evaluate_options() const {
-    return {.max_bytes = o_.minutes > 0 && o_.minutes < 4 ? 200'000 : 0, .lines = 100, .prompt_bytes = 512, .line_tokens = 32};
+    return {.max_bytes = o_.minutes > 0 && o_.minutes < 4 ? 200'000 : 0,
+            .lines = 100,
+            .prompt_bytes = 512,
+            .line_tokens = 32};
   }
 
   void held_out() {
     with_model(recipe("sign_centered").data.seq_len, [&](LoadedModel&, Engine&, EngineGenerator& g) {
       summary_["heldout"] = evaluate_held_out(g, corpus_, evaluate_options());
     });
-    command(fmt::format("ballast eval -m {} --context {}", (o_.out / "model").string(), recipe("sign_centered").data.seq_len));
+    command(fmt::format("ballast eval -m {} --context {}", (o_.out / "model").string(),
+                        recipe("sign_centered").data.seq_len));
     band();
   }
 
@@ -342,7 +359,8 @@ class Quickstart {
     std::string text;
     const auto check = [&](const char* what, double v, const Band& band) {
       if (v < band.low || v > band.high)
-        text += fmt::format("{}{} {:.3f} is outside of [{:.3f}, {:.3f}]", text.empty() ? "" : "; ", what, v, band.low, band.high);
+        text += fmt::format("{}{} {:.3f} is outside of [{:.3f}, {:.3f}]", text.empty() ? "" : "; ", what, v, band.low,
+                            band.high);
     };
     check("validation loss", loss, b.val_loss);
     check("bits per byte", bpb, b.bpb);
@@ -355,9 +373,9 @@ class Quickstart {
       const Json* v = s ? s->find(key) : nullptr;
       return v && v->is_number() ? fmt::format("{:.3f}", v->as_double()) : std::string("?");
     };
-    log_info("held-out bits per byte {} (uniform 8, 5-gram {}, xz per file {}, xz primed {}): {}", number("heldout", "bpb"),
-             number("heldout", "ngram5"), number("heldout", "xz_file"), number("heldout", "xz_primed"),
-             summary_.find("band") ? summary_["band"].as_string() : "");
+    log_info("held-out bits per byte {} (uniform 8, 5-gram {}, xz per file {}, xz primed {}): {}",
+             number("heldout", "bpb"), number("heldout", "ngram5"), number("heldout", "xz_file"),
+             number("heldout", "xz_primed"), summary_.find("band") ? summary_["band"].as_string() : "");
     log_info("line completion: exact match {} %, edit similarity {}", number("line", "em"), number("line", "es"));
     if (const Json* note = summary_.find("balance_note")) log_warning("{}", note->as_string());
     log_info("report: {}", (fs::absolute(o_.out) / "report.html").string());

@@ -1,6 +1,6 @@
-// `ballast quickstart`: from the Python source on this machine to a trained V3-architecture model, its balance beside two
-// other arms, its held-out figures beside trivial rivals, and what skipping its experts buys and costs. Every stage is
-// also a command; the report is rewritten after each.
+// `ballast quickstart`: from the Python source on this machine to a trained V3-architecture model, its balance beside
+// two other arms, its held-out figures beside trivial rivals, and what skipping its experts buys and costs. Every stage
+// is also a command; the report is rewritten after each.
 #pragma once
 
 #include <filesystem>

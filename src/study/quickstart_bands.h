@@ -1,6 +1,6 @@
 // What a quickstart on the default corpus is expected to give (docs/results/quickstart.md). The bands stand around one
-// whole run per type; the spread comes from three seeds per arm in bf16, at the step where the arms stop, and is used for
-// f32 as well.
+// whole run per type; the spread comes from three seeds per arm in bf16, at the step where the arms stop, and is used
+// for f32 as well.
 #pragma once
 
 namespace ballast {

@@ -20,7 +20,8 @@ std::function<void(Model&, int64_t)> sample_hook(const std::filesystem::path& to
     options.max_new_tokens = kNewTokens;
     const std::string output = generate(engine, *text, std::span<const int32_t>(ids), options).text;
     const size_t line = prompt.find_last_of('\n');
-    log_info("sample at step {}: {:?} -> {:?}", step, line == std::string::npos ? prompt : prompt.substr(line + 1), output);
+    log_info("sample at step {}: {:?} -> {:?}", step, line == std::string::npos ? prompt : prompt.substr(line + 1),
+             output);
     Json record = Json::object();
     record["step"] = step;
     record["prompt"] = prompt;

@@ -9,7 +9,8 @@
 
 namespace ballast {
 
-// For TrainHooks::sample. `tokenizer`: tokenizer.json. Keeps what it reads alive. Throws Error{file} where that is missing.
+// For TrainHooks::sample. `tokenizer`: tokenizer.json. Keeps what it reads alive. Throws Error{file} where that is
+// missing.
 std::function<void(Model&, int64_t step)> sample_hook(const std::filesystem::path& tokenizer, std::string prompt,
                                                       const std::filesystem::path& jsonl);
 

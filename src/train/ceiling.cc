@@ -7,7 +7,9 @@ namespace ballast {
 StepProducts step_products(const ModelConfig& c, int64_t tokens, int64_t seq_len, int64_t micro_batches) {
   StepProducts s;
   const double m = static_cast<double>(micro_batches);
-  const auto add = [&](int64_t rows, int64_t n, int64_t k, double times) { s.linear.push_back({rows, n, k, times * m}); };
+  const auto add = [&](int64_t rows, int64_t n, int64_t k, double times) {
+    s.linear.push_back({rows, n, k, times * m});
+  };
   const int64_t width = c.hidden_size, heads = c.num_attention_heads;
   const int64_t q_width = heads * c.qk_head_dim(), first = c.q_lora_rank ? *c.q_lora_rank : q_width;
   const int64_t routed = tokens * c.num_experts_per_tok / std::max(1, c.n_routed_experts);

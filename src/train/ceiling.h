@@ -1,4 +1,5 @@
-// The ceiling of a training step: the time its own matrix products take, alone, on all workers, through the same library.
+// The ceiling of a training step: the time its own matrix products take, alone, on all workers, through the same
+// library.
 #pragma once
 
 #include <cstdint>

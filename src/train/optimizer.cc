@@ -40,7 +40,8 @@ void Optimizer::put(const Tensor& t, int64_t i, double value) {
 double Optimizer::get(const Tensor& t) {
   float f = 0;
   double d = 0;
-  params_.device().download(t.dtype == DType::f32 ? static_cast<void*>(&f) : static_cast<void*>(&d), t.data, size_of(t.dtype));
+  params_.device().download(t.dtype == DType::f32 ? static_cast<void*>(&f) : static_cast<void*>(&d), t.data,
+                            size_of(t.dtype));
   return t.dtype == DType::f32 ? f : d;
 }
 

@@ -1,5 +1,5 @@
-// AdamW over the parameter table's flat runs, with gradient clipping and the guard, all on the device: the learning rate,
-// the clip factor and the skip flag are device scalars, so the host decides nothing within a step.
+// AdamW over the parameter table's flat runs, with gradient clipping and the guard, all on the device: the learning
+// rate, the clip factor and the skip flag are device scalars, so the host decides nothing within a step.
 #pragma once
 
 #include "model/params.h"

@@ -6,10 +6,10 @@
 
 namespace ballast {
 
-// "parameters" {total, active, by kind}, "memory_bytes" {by kind, total} of weights, optimizer and the arenas that a dry
-// run of a step and of a validation asks for, "flops_per_token" (causal attention), "tokens" and "steps" of the run, and
-// "ceiling": seconds of a step of nothing but its matrix products, timed here and now, and the run's time at that rate.
-// Without data in the recipe, arenas are planned for whole windows. Throws Error{usage} as training would.
+// "parameters" {total, active, by kind}, "memory_bytes" {by kind, total} of weights, optimizer and the arenas that a
+// dry run of a step and of a validation asks for, "flops_per_token" (causal attention), "tokens" and "steps" of the
+// run, and "ceiling": seconds of a step of nothing but its matrix products, timed here and now, and the run's time at
+// that rate. Without data in the recipe, arenas are planned for whole windows. Throws Error{usage} as training would.
 Json plan_training(const RunConfig& config, int threads);
 
 }  // namespace ballast

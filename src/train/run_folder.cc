@@ -23,7 +23,8 @@ void require_bytes(const fs::path& file, uint64_t bytes) {
   const uint64_t size = fs::file_size(file, error);
   if (error) fail(ErrorKind::file, file.string(), "cannot resume: {}", error.message());
   if (size < bytes)
-    fail(ErrorKind::file, file.string(), "cannot resume: it holds {} bytes, the checkpoint was saved at {}", size, bytes);
+    fail(ErrorKind::file, file.string(), "cannot resume: it holds {} bytes, the checkpoint was saved at {}", size,
+         bytes);
 }
 
 double wall_time() {
@@ -52,7 +53,8 @@ void RunLock::lock(int flags) {
   fd_ = ::open((run_ / ".lock").c_str(), O_RDWR | O_CLOEXEC | flags, 0644);
   if (fd_ < 0 || ::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
   ::close(fd_);
-  fail(ErrorKind::file, run_.string(), "another process is writing to this run folder; wait for it, or give another --out");
+  fail(ErrorKind::file, run_.string(),
+       "another process is writing to this run folder; wait for it, or give another --out");
 }
 
 RunFolder::RunFolder(fs::path path, int64_t moe_layers, int64_t experts, std::optional<RunPosition> resume_at)
@@ -80,7 +82,8 @@ void RunFolder::record(int64_t step, const Json& metrics) {
   metrics_->write(metrics);
   std::vector<EventScalar> scalars;
   for (const auto& [key, value] : metrics.as_object())
-    if (value.is_number() && key != "step" && key != "time") scalars.push_back({key, static_cast<float>(value.as_double())});
+    if (value.is_number() && key != "step" && key != "time")
+      scalars.push_back({key, static_cast<float>(value.as_double())});
   events_->add(step, wall_time(), scalars);
 }
 

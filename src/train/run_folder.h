@@ -1,6 +1,6 @@
 // A run's folder: run/<name>/{config.toml, metrics.jsonl, loads.npy, events.out.tfevents.*, checkpoints/, report.html}.
-// Every growing file can be cut back to what a checkpoint recorded, so that a resumed run's files equal an uninterrupted
-// run's but for the time fields.
+// Every growing file can be cut back to what a checkpoint recorded, so that a resumed run's files equal an
+// uninterrupted run's but for the time fields.
 #pragma once
 
 #include <filesystem>

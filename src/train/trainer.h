@@ -40,7 +40,8 @@ struct TrainSummary {
   Json to_json() const;
 };
 
-// Trains to the end of the schedule, to SIGINT or SIGTERM (finishes the step, saves; summary.interrupted) or to an error.
+// Trains to the end of the schedule, to SIGINT or SIGTERM (finishes the step, saves; summary.interrupted) or to an
+// error.
 TrainSummary train(const TrainOptions& options, const TrainHooks& hooks = {});
 
 }  // namespace ballast

@@ -60,8 +60,10 @@ class BadInput : public testing::Test {
     EXPECT_EQ(r.out, "") << shown;
     const size_t error = r.err.find("ballast: error: ");
     ASSERT_NE(error, std::string::npos) << shown << "\n" << r.err;
-    EXPECT_EQ(std::count(r.err.begin() + static_cast<ptrdiff_t>(error), r.err.end(), '\n'), 1) << shown << "\n" << r.err;
-    for (const std::string& name : names) EXPECT_NE(r.err.find(name, error), std::string::npos) << shown << "\n" << r.err;
+    EXPECT_EQ(std::count(r.err.begin() + static_cast<ptrdiff_t>(error), r.err.end(), '\n'), 1) << shown << "\n"
+                                                                                               << r.err;
+    for (const std::string& name : names)
+      EXPECT_NE(r.err.find(name, error), std::string::npos) << shown << "\n" << r.err;
     EXPECT_EQ(work_->files(), before) << shown;
   }
 
@@ -93,7 +95,8 @@ TEST_F(BadInput, Keys) {
   expect_refused({"train", "--hidden_size", "4"}, {"--model.hidden_size"});
   expect_refused({"train", "--model.hidden_size", "wide"}, {"model.hidden_size", "wide"});
   expect_refused({"train", "--config", at("unknown.toml")}, {"unknown.toml", "hiden_size", "model.hidden_size"});
-  expect_refused({"train", "--config", at("foreign.toml")}, {"foreign.toml", "Megatron-Core", "model.num_experts_per_tok"});
+  expect_refused({"train", "--config", at("foreign.toml")},
+                 {"foreign.toml", "Megatron-Core", "model.num_experts_per_tok"});
   expect_refused({"train", "--config", at("syntax.toml")}, {"syntax.toml", "2"});
   expect_refused({"train", "--config", at("type.toml")}, {"type.toml", "model.hidden_size"});
   expect_refused({"train", "--config", at("newer.toml")}, {"newer.toml", "format"});
@@ -111,9 +114,11 @@ TEST_F(BadInput, Paths) {
   expect_refused({"tokenizer", "encode", at("nowhere.json"), "-p", "x"}, {"nowhere.json"});
   expect_refused({"tokenizer", "check", at("data/tokenizer.json"), at("vectors.txt")}, {"vectors.txt"});
   expect_refused({"corpus", "--source", at("nowhere"), "--out", at("out")}, {"nowhere"});
-  expect_refused({"corpus", "--source", at("src"), "--vocab-size=300", "--out", at("vectors.txt") / "out"}, {"vectors.txt"});
+  expect_refused({"corpus", "--source", at("src"), "--vocab-size=300", "--out", at("vectors.txt") / "out"},
+                 {"vectors.txt"});
   expect_refused(training({"--out", at("vectors.txt") / "run"}), {"vectors.txt"});
-  expect_refused({"tokenizer", "train", "--source", at("src"), "--vocab-size=300", "--out", at("nowhere/t.json")}, {"nowhere/t.json"});
+  expect_refused({"tokenizer", "train", "--source", at("src"), "--vocab-size=300", "--out", at("nowhere/t.json")},
+                 {"nowhere/t.json"});
   expect_refused({"roofline", kGolden, "--out", at("nowhere/r.txt")}, {"nowhere/r.txt"});
   expect_refused({"report", at("torn")}, {"metrics.jsonl"});
   expect_refused({"train"}, {"data.train_shard"});
@@ -127,13 +132,17 @@ TEST_F(BadInput, Paths) {
 
 TEST_F(BadInput, Corpora) {
   expect_refused({"corpus", "--source", at("empty"), "--out", at("out")}, {"empty"});
-  expect_refused({"corpus", "--source", at("src/alpha"), at("empty"), "--corpus.extension=.rs", "--out", at("out")}, {"empty"});
+  expect_refused({"corpus", "--source", at("src/alpha"), at("empty"), "--corpus.extension=.rs", "--out", at("out")},
+                 {"empty"});
   expect_refused({"corpus", "--jsonl", at("bad.jsonl"), "--out", at("out")}, {"bad.jsonl:2"});
   expect_refused({"corpus", "--jsonl", at("nofield.jsonl"), "--out", at("out")}, {"nofield.jsonl:1", "text"});
   expect_refused({"corpus", "--source", at("src"), "--vocab-size", "100", "--out", at("out")}, {"vocab_size", "100"});
-  expect_refused({"corpus", "--source", at("src"), "--vocab-size=300", "--fim-rate", "2", "--out", at("out")}, {"fim.rate"});
-  expect_refused({"corpus", "--source", at("src"), "--tokenizer", at("broken.json"), "--out", at("out")}, {"broken.json"});
-  expect_refused({"tokenizer", "train", "--source", at("src"), "--vocab-size", "-5", "--out", at("t.json")}, {"vocab_size"});
+  expect_refused({"corpus", "--source", at("src"), "--vocab-size=300", "--fim-rate", "2", "--out", at("out")},
+                 {"fim.rate"});
+  expect_refused({"corpus", "--source", at("src"), "--tokenizer", at("broken.json"), "--out", at("out")},
+                 {"broken.json"});
+  expect_refused({"tokenizer", "train", "--source", at("src"), "--vocab-size", "-5", "--out", at("t.json")},
+                 {"vocab_size"});
 }
 
 TEST_F(BadInput, Shapes) {
@@ -173,7 +182,8 @@ TEST_F(BadInput, FullDisk) {
     setrlimit(RLIMIT_FSIZE, &small);
     std::signal(SIGXFSZ, SIG_IGN);
   };
-  expect_refused({"tokenizer", "train", "--source", at("src"), "--vocab-size=300", "--out", at("t.json")}, {"t.json"}, limit);
+  expect_refused({"tokenizer", "train", "--source", at("src"), "--vocab-size=300", "--out", at("t.json")}, {"t.json"},
+                 limit);
 }
 
 }  // namespace

@@ -51,7 +51,8 @@ struct Child {
 // `in_child` runs before the program starts: limits, other file descriptors.
 inline Child start(const std::vector<std::string>& arguments, const std::function<void()>& in_child = {}) {
   static int serial = 0;
-  const std::string stem = fs::temp_directory_path() / ("ballast-cli-" + std::to_string(getpid()) + "-" + std::to_string(serial++));
+  const std::string stem =
+      fs::temp_directory_path() / ("ballast-cli-" + std::to_string(getpid()) + "-" + std::to_string(serial++));
   Child child{.out = stem + ".out", .err = stem + ".err"};
   child.pid = fork();
   if (child.pid == 0) {

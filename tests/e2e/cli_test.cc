@@ -11,6 +11,7 @@
 #include "base/toml.h"
 #include "cli/foreign_names.h"
 #include "e2e/child.h"
+#include "e2e/help_text.h"
 #include "e2e/tiny_corpus.h"
 #include "train/config.h"
 
@@ -19,47 +20,10 @@ namespace {
 
 const fs::path kSource = BALLAST_SOURCE_DIR;
 
-std::vector<std::string> words(const std::string& text) {
-  std::istringstream in(text);
-  return {std::istream_iterator<std::string>(in), {}};
-}
-
-std::vector<std::string> commands() {
-  std::vector<std::string> names;
-  std::istringstream tour(run({"--help"}).out);
-  const std::regex entry("^  ([a-z]+( [a-z]+)?)  .*");
-  std::smatch match;
-  for (std::string line; std::getline(tour, line);)
-    if (std::regex_match(line, match, entry)) names.push_back(match[1]);
-  return names;
-}
-
-std::string help_of(const std::string& command) {
-  std::vector<std::string> line = words(command);
-  line.push_back("-h");
-  const Result r = run(line);
-  EXPECT_EQ(r.code, 0) << command;
-  EXPECT_EQ(r.err, "") << command;
-  return r.out;
-}
-
-// Flags and keys in a help text: "-t", "--threads", "--model.hidden_size".
-std::set<std::string> names_in(const std::string& help) {
-  std::set<std::string> names;
-  std::istringstream lines(help);
-  const std::regex flag("^  (--?[A-Za-z][\\w.-]*)(, (--[\\w.-]+))?.*");
-  std::smatch match;
-  for (std::string line; std::getline(lines, line);) {
-    if (!std::regex_match(line, match, flag)) continue;
-    names.insert(match[1]);
-    if (match[3].matched) names.insert(match[3]);
-  }
-  return names;
-}
-
 void expect_file(const fs::path& file, const std::string& text) {
   if (std::getenv("BALLAST_UPDATE")) spill(file, text);
-  EXPECT_EQ(slurp(file), text) << "if this change is meant: BALLAST_UPDATE=1 " << BALLAST_TEST_NAME << " rewrites " << file;
+  EXPECT_EQ(slurp(file), text) << "if this change is meant: BALLAST_UPDATE=1 " << BALLAST_TEST_NAME << " rewrites "
+                               << file;
 }
 
 TEST(Help, TourNamesEveryCommandWithAnExample) {
@@ -99,7 +63,19 @@ TEST(Help, SnapshotOfAllFlagsAndKeys) {
 }
 
 TEST(Help, Version) {
-  EXPECT_TRUE(std::regex_match(run({"--version"}).out, std::regex("ballast \\d+\\.\\d+\\.\\d+\n")));
+  const Result r = run({"--version"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(std::regex_match(r.out, std::regex("ballast \\d+\\.\\d+\\.\\d+\n"
+                                                 "commit   ([0-9a-f]{7,}\\+?|unknown)\n"
+                                                 "build    \\w+(, -fsanitize=[a-z,]+)?, (GCC|Clang) \\d+\\..*\n"
+                                                 "CPU      .+, (amx_bf16|avx512_bf16|avx512|avx2|baseline)\n"
+                                                 "kernels  built for \\w+(, \\w+)*; here \\w+\n"
+                                                 "oneDNN   \\d+\\.\\d+\\.\\d+ \\(\\w+( \\w+)?\\); here \\w+\n"
+                                                 "CUDA     (not in this build|\\d+\\.\\d+ for sm_90a, .+)\n")))
+      << r.out;
+  std::smatch kernels;
+  ASSERT_TRUE(std::regex_search(r.out, kernels, std::regex("built for (.*); here (\\w+)")));
+  EXPECT_NE((kernels.str(1) + ",").find(kernels.str(2) + ","), std::string::npos) << "not one of those built";
 }
 
 TEST(ForeignNames, PointToNamesThatExist) {
@@ -108,14 +84,17 @@ TEST(ForeignNames, PointToNamesThatExist) {
   std::set<std::pair<std::string_view, std::string_view>> seen;
   for (const ForeignName& n : cli::foreign_keys()) {
     EXPECT_TRUE(known.count("--" + std::string(n.ours))) << n.ours;
-    EXPECT_FALSE(known.count("--" + std::string(n.ours.substr(0, n.ours.find('.'))) + "." + std::string(n.theirs))) << n.theirs << " is ours, too";
+    EXPECT_FALSE(known.count("--" + std::string(n.ours.substr(0, n.ours.find('.'))) + "." + std::string(n.theirs)))
+        << n.theirs << " is ours, too";
     EXPECT_TRUE(seen.emplace(n.theirs, n.ours).second) << n.theirs << " twice";
   }
   EXPECT_GE(cli::foreign_keys().size(), 30u);
   for (const ForeignName& n : cli::foreign_flags()) EXPECT_TRUE(known.count(std::string(n.ours))) << n.ours;
 }
 
-TEST(ForeignNames, TableInDocsIsTheList) { expect_file(kSource / "docs/foreign-names.md", cli::foreign_names_markdown()); }
+TEST(ForeignNames, TableInDocsIsTheList) {
+  expect_file(kSource / "docs/foreign-names.md", cli::foreign_names_markdown());
+}
 
 TEST(ForeignNames, AreAnsweredWithOurs) {
   const auto error = [](const std::vector<std::string>& line) {
@@ -123,8 +102,9 @@ TEST(ForeignNames, AreAnsweredWithOurs) {
     EXPECT_EQ(r.code, 2);
     return r.err;
   };
-  EXPECT_EQ(error({"train", "--moe-router-topk", "8"}),
-            "ballast: error: train: --moe-router-topk is Megatron-Core's name; here it is --model.num_experts_per_tok\n");
+  EXPECT_EQ(
+      error({"train", "--moe-router-topk", "8"}),
+      "ballast: error: train: --moe-router-topk is Megatron-Core's name; here it is --model.num_experts_per_tok\n");
   EXPECT_NE(error({"train", "--lr=1e-3"}).find("--optimizer.learning_rate"), std::string::npos);
   EXPECT_NE(error({"train", "--model.expert_used_count", "2"}).find("model.num_experts_per_tok"), std::string::npos);
   EXPECT_NE(error({"tokenizer", "train", "--vocab_size", "300"}).find("--vocab-size"), std::string::npos);
@@ -175,7 +155,8 @@ TEST(Recipes, AreConfigurationsThatCanBe) {
 }
 
 TEST(Output, FullDiskAndClosedPipe) {
-  const Result full = run({"roofline", kSource / "configs/deepseek-v3.json"}, [] { dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO); });
+  const Result full =
+      run({"roofline", kSource / "configs/deepseek-v3.json"}, [] { dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO); });
   EXPECT_EQ(full.code, 2);
   EXPECT_NE(full.err.find("No space left"), std::string::npos) << full.err;
   const Result closed = run({"--help"}, [] {
@@ -199,7 +180,8 @@ TEST(Way, FromSourcesToAReport) {
   ASSERT_EQ(train.code, 0) << train.err;
   EXPECT_EQ(Json::parse(train.out).at("steps").as_int(), 3);
   EXPECT_EQ(run(line).code, 2) << "a second run may not replace the first unasked";
-  const Result again = run({"train", "--config", work / "run/config.toml", "--resume", "--out", work / "run", "-t", "1"});
+  const Result again =
+      run({"train", "--config", work / "run/config.toml", "--resume", "--out", work / "run", "-t", "1"});
   EXPECT_EQ(again.code, 0) << again.err;
   for (const auto& checkpoint : fs::directory_iterator(work / "run/checkpoints")) {
     if (!checkpoint.is_directory()) continue;

@@ -1,5 +1,5 @@
-// Every op, every case, every dtype, on the device named by BALLAST_DEVICE (cpu unless set). Coverage is checked against
-// coverage.txt: what is supported there and fails here as unsupported is a failure.
+// Every op, every case, every dtype, on the device named by BALLAST_DEVICE (cpu unless set). Coverage is checked
+// against coverage.txt: what is supported there and fails here as unsupported is a failure.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

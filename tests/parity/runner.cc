@@ -72,8 +72,8 @@ void compare(const Argument& a, const std::vector<Complex>& got, const std::vect
     if (!std::isfinite(error)) error = std::numeric_limits<double>::infinity();
     result.worst = std::max(result.worst, error);
     if ((exact || !(error <= tolerance)) && result.message.empty())
-      result.message = fmt::format("{}[{}] is {}, reference {}: error {:.3g} of the largest value, allowed {:.3g}", a.name,
-                                   i, g, w, error, exact ? 0 : tolerance);
+      result.message = fmt::format("{}[{}] is {}, reference {}: error {:.3g} of the largest value, allowed {:.3g}",
+                                   a.name, i, g, w, error, exact ? 0 : tolerance);
   }
 }
 

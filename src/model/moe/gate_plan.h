@@ -1,6 +1,6 @@
-// Expert skipping: what happens between the trained choice of experts and their execution. Candidates are chosen exactly
-// as trained (biased, grouped) and then trimmed on unbiased scores, because the bias is a load price with an arbitrary
-// common offset. Skipped slots get id -1 and weight 0; their experts' weights are never read.
+// Expert skipping: what happens between the trained choice of experts and their execution. Candidates are chosen
+// exactly as trained (biased, grouped) and then trimmed on unbiased scores, because the bias is a load price with an
+// arbitrary common offset. Skipped slots get id -1 and weight 0; their experts' weights are never read.
 //
 // A policy is one file, skip/<name>.h: its config fields and a functor that marks the slots of one row to keep. What
 // follows the marks is here: at least the best slot stays, and the survivors' weights are compensated.

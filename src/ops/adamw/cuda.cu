@@ -1,5 +1,5 @@
-// adamw on CUDA: one elementwise pass. Rate, clip factor, bias corrections and the skip flag are read from device memory,
-// so a captured graph sees each step's values.
+// adamw on CUDA: one elementwise pass. Rate, clip factor, bias corrections and the skip flag are read from device
+// memory, so a captured graph sees each step's values.
 #include <cuda_bf16.h>
 
 #include "core/cuda_check.h"

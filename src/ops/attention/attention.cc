@@ -37,7 +37,8 @@ void check_inputs(const char* op, const Args& a) {
 // (query, key) pairs under the causal mask for segments of equal length: the offsets are on the device.
 template <class Args>
 double causal_pairs(const Args& a) {
-  const double segments = double(a.q_offs[0] - 1), n_q = double(a.q[0]) / segments, n_kv = double(a.k_rope[0]) / segments;
+  const double segments = double(a.q_offs[0] - 1), n_q = double(a.q[0]) / segments,
+               n_kv = double(a.k_rope[0]) / segments;
   return segments * n_q * (n_kv - (n_q - 1) / 2);
 }
 

@@ -62,7 +62,8 @@ OpCase attention_case(std::string name, Segments segments, Shape s) {
                            .dk_rope = b.at("dk_rope"), .dv = b.at("dv")});
   };
   c.tolerance = {3e-6, 5e-3, "scores of 30 are off by 2e-6 in f32; bf16: probabilities and o are rounded"};
-  c.vjp_tolerance = {4e-6, 1.5e-2, "the same; D is taken from the rounded o, and dS is rounded before it meets K and Q"};
+  c.vjp_tolerance = {4e-6, 1.5e-2,
+                     "the same; D is taken from the rounded o, and dS is rounded before it meets K and Q"};
   return c;
 }
 

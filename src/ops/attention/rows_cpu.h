@@ -18,8 +18,8 @@ struct ScoreBlock {
 void softmax_rows(const ScoreBlock& b, float* p, float* lse, float* reciprocal);
 void softmax_rows(const ScoreBlock& b, bf16* p, float* lse, float* reciprocal);
 
-// p = exp(scale * score - lse), ds = p * (dp - d_o . o) * scale, zero as above. d_o (queries, width) is dense. p may be the
-// scores, and ds dp.
+// p = exp(scale * score - lse), ds = p * (dp - d_o . o) * scale, zero as above. d_o (queries, width) is dense. p may be
+// the scores, and ds dp.
 void softmax_backward_rows(const ScoreBlock& b, const float* lse, const float* dp, const float* d_o, const float* o,
                            int64_t o_stride, int64_t width, float* p, float* ds);
 void softmax_backward_rows(const ScoreBlock& b, const float* lse, const float* dp, const bf16* d_o, const bf16* o,

@@ -17,8 +17,8 @@ struct BalanceLossForward {
   Tensor scores;   // (T, E) full: unbiased
   Tensor offs;     // i32 (S + 1): segments of rows
   Tensor valid;    // i32 (T), optional
-  Tensor running;  // i64 (E + 1), optional, needs S = 1: counts per expert and tokens of the earlier micro-batches of the
-                   // step; this one's are added and f is taken from the sums
+  Tensor running;  // i64 (E + 1), optional, needs S = 1: counts per expert and tokens of the earlier micro-batches of
+                   // the step; this one's are added and f is taken from the sums
   Tensor f;        // (S, E) full, out
   Tensor loss;     // (1) full, out
   void check() const;

@@ -69,7 +69,8 @@ void AddRows(const BalanceLossForward& a, int64_t begin, int64_t end, float* mea
 void BackwardRows(const BalanceLossBackward& a, int64_t begin, int64_t end, const float* f, float g) {
   for (int64_t t = begin; t < end; ++t) {
     if (ref::row_counts(a.valid, t)) BackwardRow(a, t, f, g);
-    else if (!a.accumulate) std::memset(&a.dscores.at<float>(t, 0), 0, static_cast<size_t>(a.scores[1]) * sizeof(float));
+    else if (!a.accumulate)
+      std::memset(&a.dscores.at<float>(t, 0), 0, static_cast<size_t>(a.scores[1]) * sizeof(float));
   }
 }
 
@@ -132,7 +133,8 @@ void balance_loss_forward(Device& device, const BalanceLossForward& a) {
         count += chosen[i * experts + e];
       }
       if (a.running) count = a.running.at<int64_t>(e) += count;
-      const double f = tokens == 0 ? 0 : double(experts) * double(count) / (double(a.experts_per_token) * double(tokens));
+      const double f =
+          tokens == 0 ? 0 : double(experts) * double(count) / (double(a.experts_per_token) * double(tokens));
       a.f.at<float>(s, e) = static_cast<float>(f);
       if (rows > 0) loss += f * sum / double(rows);
     }

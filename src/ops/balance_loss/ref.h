@@ -62,7 +62,8 @@ void balance_loss_forward(const BalanceLossForward& a) {
       tokens = a.running.at<int64_t>(experts) += rows;
     }
     for (int64_t e = 0; e < experts; ++e) {
-      const double f = tokens == 0 ? 0 : double(experts) * double(chosen[e]) / (double(a.experts_per_token) * double(tokens));
+      const double f =
+          tokens == 0 ? 0 : double(experts) * double(chosen[e]) / (double(a.experts_per_token) * double(tokens));
       a.f.at<T>(s, e) = T(f);
       if (rows > 0) loss += T(f) * mean[e];
     }

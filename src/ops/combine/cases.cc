@@ -32,7 +32,8 @@ Layout layout(int64_t tokens, int64_t slots, int experts, const Choice& choice, 
   return l;
 }
 
-OpCase combine_case(std::string name, int64_t tokens, int64_t slots, int experts, int64_t width, bool base, Choice choice) {
+OpCase combine_case(std::string name, int64_t tokens, int64_t slots, int experts, int64_t width, bool base,
+                    Choice choice) {
   OpCase c;
   c.op = "combine";
   c.name = std::move(name);
@@ -60,7 +61,11 @@ OpCase combine_case(std::string name, int64_t tokens, int64_t slots, int experts
         {.name = "slot_of", .kind = Kind::i32, .shape = {int64_t(l.slot_of.size())}, .fill = values(l.slot_of)},
         {.name = "offs", .kind = Kind::i32, .shape = {experts + 1}, .fill = values(l.offs)},
         {.name = "drows", .role = Role::out, .shape = {rows, width}, .group_counts = counts, .gradient_of = "rows"},
-        {.name = "dweights", .kind = Kind::full, .role = Role::out, .shape = {tokens, slots}, .gradient_of = "weights"}};
+        {.name = "dweights",
+         .kind = Kind::full,
+         .role = Role::out,
+         .shape = {tokens, slots},
+         .gradient_of = "weights"}};
   };
   c.backward = [](Device& d, const Bindings& b, int) {
     combine_backward(d, {.dy = b.at("dy"), .rows = b.at("rows"), .row_of = b.at("row_of"), .slot_of = b.at("slot_of"),

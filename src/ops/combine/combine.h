@@ -1,5 +1,5 @@
-// The weighted sum that ends a mixture of experts: y[t] = base[t] + sum over k of weights[t,k] * rows[row_of[t,k]], in slot
-// order. Slots with row -1 are never read.
+// The weighted sum that ends a mixture of experts: y[t] = base[t] + sum over k of weights[t,k] * rows[row_of[t,k]], in
+// slot order. Slots with row -1 are never read.
 #pragma once
 
 #include "ops/op.h"

@@ -7,6 +7,7 @@
 #include "ops/simd-inl.h"
 
 #include "ops/combine/backends.h"
+#include "ops/split_rows_cpu.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ballast::ops::HWY_NAMESPACE {
@@ -73,7 +74,7 @@ HWY_EXPORT(Forward);
 HWY_EXPORT(Backward);
 
 void combine_forward(Device& device, const CombineForward& a) {
-  device.pool().split(a.y[0], 16, [&](int64_t begin, int64_t end, int) { HWY_DYNAMIC_DISPATCH(Forward)(a, begin, end); });
+  split_rows(device, a.y[0], 16, a, HWY_DYNAMIC_DISPATCH(Forward));
 }
 
 void combine_backward(Device& device, const CombineBackward& a) {
@@ -81,7 +82,7 @@ void combine_backward(Device& device, const CombineBackward& a) {
     for (int64_t k = 0; k < a.row_of[1]; ++k)
       if (a.row_of.at<int32_t>(t, k) < 0) a.dweights.at<float>(t, k) = 0;
   const int64_t used = a.offs.at<int32_t>(a.offs[0] - 1);
-  device.pool().split(used, 16, [&](int64_t begin, int64_t end, int) { HWY_DYNAMIC_DISPATCH(Backward)(a, begin, end); });
+  split_rows(device, used, 16, a, HWY_DYNAMIC_DISPATCH(Backward));
 }
 
 }  // namespace ballast::ops::cpu

@@ -10,6 +10,7 @@
 #include "ops/simd_math-inl.h"
 
 #include "ops/cross_entropy/backends.h"
+#include "ops/split_rows_cpu.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ballast::ops::HWY_NAMESPACE {
@@ -106,11 +107,11 @@ HWY_EXPORT(Forward);
 HWY_EXPORT(Backward);
 
 void cross_entropy_forward(Device& device, const CrossEntropyForward& a) {
-  device.pool().split(a.logits[0], 4, [&](int64_t begin, int64_t end, int) { HWY_DYNAMIC_DISPATCH(Forward)(a, begin, end); });
+  split_rows(device, a.logits[0], 4, a, HWY_DYNAMIC_DISPATCH(Forward));
 }
 
 void cross_entropy_backward(Device& device, const CrossEntropyBackward& a) {
-  device.pool().split(a.logits[0], 4, [&](int64_t begin, int64_t end, int) { HWY_DYNAMIC_DISPATCH(Backward)(a, begin, end); });
+  split_rows(device, a.logits[0], 4, a, HWY_DYNAMIC_DISPATCH(Backward));
 }
 
 }  // namespace ballast::ops::cpu

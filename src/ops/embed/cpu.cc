@@ -1,5 +1,5 @@
-// embed on the CPU. Forward copies rows. Backward splits the columns over the workers: each walks all tokens in order, so
-// the sums are the same for any number of workers.
+// embed on the CPU. Forward copies rows. Backward splits the columns over the workers: each walks all tokens in order,
+// so the sums are the same for any number of workers.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/embed/cpu.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h

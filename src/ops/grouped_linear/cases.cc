@@ -20,7 +20,9 @@ OpCase grouped_case(std::string name, std::vector<int> counts, int64_t width, in
         {.name = "y", .role = Role::out, .shape = {rows, outputs}, .group_counts = counts},
         {.name = "executed", .kind = Kind::i64, .role = Role::inout, .shape = {1}, .fill = constant(3)}};
   };
-  const auto ragged = [](const Bindings& b, int align) { return Ragged{b.at("x"), b.at("offs"), b.at("count"), align}; };
+  const auto ragged = [](const Bindings& b, int align) {
+    return Ragged{b.at("x"), b.at("offs"), b.at("count"), align};
+  };
   c.forward = [=](Device& d, const Bindings& b, int align) {
     grouped_linear_forward(
         d, {.x = ragged(b, align), .weight = b.at("weight"), .y = b.at("y"), .executed = b.at("executed")});

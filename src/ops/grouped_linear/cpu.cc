@@ -1,5 +1,5 @@
-// grouped_linear on the CPU: (expert, row block) tasks over the workers. Experts with few rows use the kernels that read
-// the weights once, in ranges of their outputs; an expert that takes all rows is cut like any other.
+// grouped_linear on the CPU: (expert, row block) tasks over the workers. Experts with few rows use the kernels that
+// read the weights once, in ranges of their outputs; an expert that takes all rows is cut like any other.
 #include <atomic>
 #include <cstring>
 #include <vector>
@@ -57,7 +57,8 @@ void forward_task(const GroupedLinearForward& a, const Task& task) {
 void backward_task(const GroupedLinearBackward& a, const Task& task) {
   const Tensor dy = expert_rows(a.x, a.dy, task.expert);
   if (task.kind == Task::rows)
-    return dgrad_block(dy, a.weight.index(task.expert), expert_rows(a.x, a.dx, task.expert), false, task.begin, task.end);
+    return dgrad_block(dy, a.weight.index(task.expert), expert_rows(a.x, a.dx, task.expert), false, task.begin,
+                       task.end);
   const Tensor dweight = a.dweight.index(task.expert);
   if (dy[0] > 0)
     wgrad_block(dy, expert_rows(a.x, a.x.rows, task.expert), dweight, a.accumulate_dweight, task.begin, task.end);

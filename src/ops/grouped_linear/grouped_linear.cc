@@ -40,7 +40,8 @@ void GroupedLinearForward::check() const {
 }
 
 Cost GroupedLinearForward::cost() const {
-  const double rows = routed_rows(x), element = double(size_of(x.rows.dtype)), n = double(weight[1]), k = double(weight[2]);
+  const double rows = routed_rows(x), element = double(size_of(x.rows.dtype)), n = double(weight[1]),
+               k = double(weight[2]);
   return {2 * rows * n * k, (rows * (n + k)) * element + double(weight.bytes())};
 }
 
@@ -67,10 +68,12 @@ void GroupedLinearBackward::check() const {
 }
 
 Cost GroupedLinearBackward::cost() const {
-  const double rows = routed_rows(x), element = double(size_of(x.rows.dtype)), n = double(weight[1]), k = double(weight[2]);
+  const double rows = routed_rows(x), element = double(size_of(x.rows.dtype)), n = double(weight[1]),
+               k = double(weight[2]);
   Cost c;
   if (dx) c += {2 * rows * n * k, rows * (n + k) * element + double(weight.bytes())};
-  if (dweight) c += {2 * rows * n * k, rows * (n + k) * element + double(dweight.bytes()) * (accumulate_dweight ? 2 : 1)};
+  if (dweight)
+    c += {2 * rows * n * k, rows * (n + k) * element + double(dweight.bytes()) * (accumulate_dweight ? 2 : 1)};
   return c;
 }
 

@@ -23,7 +23,10 @@ class WeightGradient {
   explicit WeightGradient(const LinearBackward& a)
       : a_(a),
         spans_(a.dy[0], a.dy.dtype == DType::bf16 && a.dy[1] < 512 ? std::clamp<int64_t>(a.dy[0] / 2048, 1, 4) : 1, 32),
-        columns_(a.dy[1], spans_.parts() > 1 ? 1 : std::max<int64_t>(2, ceil_div(a.dy[1], a.dy.dtype == DType::bf16 ? 288 : 160)), 16) {
+        columns_(
+            a.dy[1],
+            spans_.parts() > 1 ? 1 : std::max<int64_t>(2, ceil_div(a.dy[1], a.dy.dtype == DType::bf16 ? 288 : 160)),
+            16) {
     static thread_local Scratch<float> memory;
     if (spans_.parts() > 1 && a.dweight)
       partial_ = memory.at_least(static_cast<size_t>((spans_.parts() - 1) * a.dweight.size()));

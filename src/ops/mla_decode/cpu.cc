@@ -1,5 +1,5 @@
-// mla_decode on the CPU: a worker takes one row and a pair of heads, so that a cache entry, once read and widened, serves
-// both. Sums over the cache go over fixed positions in order.
+// mla_decode on the CPU: a worker takes one row and a pair of heads, so that a cache entry, once read and widened,
+// serves both. Sums over the cache go over fixed positions in order.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/mla_decode/cpu.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h

@@ -20,7 +20,8 @@ void MlaDecode::check() const {
   expect_dtype(op, "length", length, DType::i32);
   expect_shape(op, "scratch", scratch, {rows, heads, 2 * rank + cache[1]});
   expect_full(op, "scratch", scratch);
-  for (const auto& [name, t] : {std::pair("q", q), std::pair("kv_b", kv_b), std::pair("cache", cache), std::pair("o", o)}) {
+  for (const auto& [name, t] :
+       {std::pair("q", q), std::pair("kv_b", kv_b), std::pair("cache", cache), std::pair("o", o)}) {
     expect_same_dtype(op, name, t, q);
     expect_rows_dense(op, name, t);
   }

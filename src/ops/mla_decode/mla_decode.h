@@ -1,5 +1,6 @@
-// One decode step of multi-head latent attention in its absorbed form (arXiv 2405.04434, section 2.1.2): keys and values
-// stay compressed. With kv_b split per head into W_uk (dn, r) and W_uv (dv, r), and cached c (latent) and k_rope:
+// One decode step of multi-head latent attention in its absorbed form (arXiv 2405.04434, section 2.1.2): keys and
+// values stay compressed. With kv_b split per head into W_uk (dn, r) and W_uv (dv, r), and cached c (latent) and
+// k_rope:
 //   score_j = scale * ((q_nope W_uk) . c_j + q_rope . k_rope_j);  o = W_uv (sum_j softmax(score)_j c_j)
 // Equals the expanded form over the same cache. No vjp.
 #pragma once

@@ -1,4 +1,5 @@
-// The absorbed step equals the expanded form over the same cache: k_nope and v from linear, one query through attention.
+// The absorbed step equals the expanded form over the same cache: k_nope and v from linear, one query through
+// attention.
 #include "ops/mla_decode/mla_decode.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// The definition of mla_decode. Scratch of one (row, head): [query in the latent (r) | weighted latent (r) | scores (C)].
+// The definition of mla_decode. Scratch of one (row, head): [query in the latent (r) | weighted latent (r) | scores
+// (C)].
 #pragma once
 
 #include <limits>

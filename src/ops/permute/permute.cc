@@ -22,8 +22,8 @@ void PermuteForward::check() const {
   expect_same_dtype(op, "rows", out.rows, x);
   const int64_t capacity = Ragged::capacity(x[0], ids[1], experts, out.align);
   if (out.rows[0] < capacity)
-    fail(ErrorKind::shape, op, "rows is {}, {} slots of {} experts need {} rows", out.rows.shape_string(), slots, experts,
-         capacity);
+    fail(ErrorKind::shape, op, "rows is {}, {} slots of {} experts need {} rows", out.rows.shape_string(), slots,
+         experts, capacity);
   expect_shape(op, "row_of", row_of, {x[0], ids[1]});
   expect_dtype(op, "row_of", row_of, DType::i32);
   expect_shape(op, "slot_of", slot_of, {out.rows[0]});

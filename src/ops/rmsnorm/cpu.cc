@@ -7,6 +7,7 @@
 #include "ops/simd-inl.h"
 
 #include "ops/rmsnorm/backends.h"
+#include "ops/split_rows_cpu.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ballast::ops::HWY_NAMESPACE {
@@ -89,7 +90,7 @@ HWY_EXPORT(Forward);
 HWY_EXPORT(Backward);
 
 void rmsnorm_forward(Device& device, const RmsNormForward& a) {
-  device.pool().split(a.x[0], 16, [&](int64_t begin, int64_t end, int) { HWY_DYNAMIC_DISPATCH(Forward)(a, begin, end); });
+  split_rows(device, a.x[0], 16, a, HWY_DYNAMIC_DISPATCH(Forward));
 }
 
 void rmsnorm_backward(Device& device, const RmsNormBackward& a) {

@@ -1,5 +1,5 @@
-// rmsnorm on CUDA: one block a row; f32 statistics by a fixed tree, so equal runs give equal bits. dweight is summed per
-// block of rows into a slot each and the slots in order.
+// rmsnorm on CUDA: one block a row; f32 statistics by a fixed tree, so equal runs give equal bits. dweight is summed
+// per block of rows into a slot each and the slots in order.
 #include <cuda_bf16.h>
 
 #include "core/cuda_check.h"

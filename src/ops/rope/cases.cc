@@ -47,7 +47,8 @@ std::vector<OpCase> rope_cases() {
   return {
       rope_case("one token", {.tokens = 1, .heads = 4, .width = 32}, constant(17)),
       rope_case("odd number of pairs", {.tokens = 7, .heads = 3, .width = 38}, integers(0, 4096)),
-      rope_case("behind a part without position", {.tokens = 40, .heads = 4, .width = 32, .skip = 64}, integers(0, 512)),
+      rope_case("behind a part without position", {.tokens = 40, .heads = 4, .width = 32, .skip = 64},
+                integers(0, 512)),
       rope_case("strided tokens", {.tokens = 9, .heads = 1, .width = 64, .token_stride = 101}, integers(0, 512)),
       rope_case("far positions", {.tokens = 50, .heads = 2, .width = 64}, integers(100000, 131072)),
       rope_case("first position", {.tokens = 3, .heads = 2, .width = 16}, constant(0)),

@@ -10,6 +10,7 @@
 #include "ops/simd-inl.h"
 
 #include "ops/rope/backends.h"
+#include "ops/split_rows_cpu.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ballast::ops::HWY_NAMESPACE {
@@ -96,7 +97,7 @@ namespace ballast::ops::cpu {
 HWY_EXPORT(Turns);
 
 void rope(Device& device, const Rope& a) {
-  device.pool().split(a.x[0], 16, [&](int64_t begin, int64_t end, int) { HWY_DYNAMIC_DISPATCH(Turns)(a, begin, end); });
+  split_rows(device, a.x[0], 16, a, HWY_DYNAMIC_DISPATCH(Turns));
 }
 
 }  // namespace ballast::ops::cpu

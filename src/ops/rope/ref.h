@@ -1,4 +1,5 @@
-// The definition of rope. Positions and frequencies are data, not variables: the angle is taken in double whatever T is.
+// The definition of rope. Positions and frequencies are data, not variables: the angle is taken in double whatever T
+// is.
 #pragma once
 
 #include "ops/math.h"

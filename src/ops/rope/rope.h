@@ -1,5 +1,5 @@
-// Rotary position embedding in place (Su et al. 2021, eq. 15), interleaved as DeepSeek's: the pair (x[2i], x[2i+1]) turns
-// by the angle position * inv_freq[i]. YaRN (Peng et al. 2023) enters through inv_freq and `factor`, its mscale.
+// Rotary position embedding in place (Su et al. 2021, eq. 15), interleaved as DeepSeek's: the pair (x[2i], x[2i+1])
+// turns by the angle position * inv_freq[i]. YaRN (Peng et al. 2023) enters through inv_freq and `factor`, its mscale.
 // The vjp is the inverse rotation.
 #pragma once
 

@@ -1,5 +1,5 @@
-// route on the CPU. The logits are one dot product per (row, expert) in a fixed order of lanes, never a library product,
-// whose bits change with the number of rows.
+// route on the CPU. The logits are one dot product per (row, expert) in a fixed order of lanes, never a library
+// product, whose bits change with the number of rows.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/route/cpu.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
@@ -39,7 +39,8 @@ void LogitsRow(const RouteForward& a, int64_t t) {
   }
   for (; e < experts; ++e) {
     VF32 sum = hn::Zero(d);
-    ForEachVector(d, width, [&](auto load, auto) HWY_ATTR { sum = hn::MulAdd(load(x), load(weight + e * stride), sum); });
+    ForEachVector(d, width,
+                  [&](auto load, auto) HWY_ATTR { sum = hn::MulAdd(load(x), load(weight + e * stride), sum); });
     logits[e] = hn::GetLane(hn::SumOfLanes(d, sum));
   }
 }

@@ -79,8 +79,8 @@ void sample(const Sample& a) {
       const double z = real_part(a.logits.at<T>(b, v));
       mass[v] = std::isnan(z) ? 0 : std::exp((z - largest) / temperature);
     }
-    a.token.at<int32_t>(b) =
-        draw(vocab, [&](int32_t v) { return mass[v]; }, real_part(a.top_p.at<T>(b)), uniform_draw(a.key, b), best, kept);
+    a.token.at<int32_t>(b) = draw(
+        vocab, [&](int32_t v) { return mass[v]; }, real_part(a.top_p.at<T>(b)), uniform_draw(a.key, b), best, kept);
   }
 }
 

@@ -1,6 +1,6 @@
-// Draws one token per row: temperature 0 takes the largest logit (the lowest id of equals); otherwise softmax(logits / T)
-// restricted to the smallest set of most likely tokens whose probability reaches top_p (Holtzman et al. 2020).
-// The uniform draw is Philox(seed, stream, counter): it depends on nothing else in the batch.
+// Draws one token per row: temperature 0 takes the largest logit (the lowest id of equals); otherwise softmax(logits /
+// T) restricted to the smallest set of most likely tokens whose probability reaches top_p (Holtzman et al. 2020). The
+// uniform draw is Philox(seed, stream, counter): it depends on nothing else in the batch.
 #pragma once
 
 #include "ops/op.h"

@@ -72,8 +72,9 @@ TEST(Sample, ChecksItsArguments) {
   float z[4] = {};
   int32_t token[1];
   const Tensor logits(z, DType::f32, {1, 4}), one(z, DType::f32, {1});
-  EXPECT_THROW(sample(*device, {.logits = logits, .temperature = one, .top_p = one, .token = Tensor(token, DType::i32, {1})}),
-               Error);
+  EXPECT_THROW(
+      sample(*device, {.logits = logits, .temperature = one, .top_p = one, .token = Tensor(token, DType::i32, {1})}),
+      Error);
 }
 
 }  // namespace

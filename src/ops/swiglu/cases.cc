@@ -25,7 +25,8 @@ OpCase swiglu_case(std::string name, Shape s, Fill fill) {
         with_groups({.name = "h", .role = Role::out, .shape = {s.rows, s.width}})};
     if (!s.groups.empty()) {
       const int64_t experts = static_cast<int64_t>(s.groups.size());
-      list.push_back({.name = "offs", .kind = Kind::i32, .shape = {experts + 1}, .fill = values(ragged_offsets(s.groups, align))});
+      list.push_back(
+          {.name = "offs", .kind = Kind::i32, .shape = {experts + 1}, .fill = values(ragged_offsets(s.groups, align))});
       list.push_back({.name = "count", .kind = Kind::i32, .shape = {experts}, .fill = values(as_doubles(s.groups))});
     }
     return list;

@@ -1,5 +1,5 @@
-// SwiGLU (Shazeer 2020): h = silu(gate) * up, with gate and up side by side in one row. Over ragged rows only the rows of
-// the groups are computed and the padding rows of a group are zeroed; without offs and count all rows are.
+// SwiGLU (Shazeer 2020): h = silu(gate) * up, with gate and up side by side in one row. Over ragged rows only the rows
+// of the groups are computed and the padding rows of a group are zeroed; without offs and count all rows are.
 #pragma once
 
 #include "ops/op.h"

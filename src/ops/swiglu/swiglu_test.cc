@@ -11,7 +11,8 @@ namespace {
 
 TEST(Swiglu, NonFiniteStaysNonFinite) {
   auto device = Device::make(DeviceKind::cpu, 1);
-  for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
     for (int64_t i = 0; i < 2 * 19; ++i) {
       std::vector<float> gate_up(2 * 19, 0.5f), h(19), dh(19, 1.0f), gradient(2 * 19);
       gate_up[i] = bad;

@@ -13,7 +13,8 @@ struct random {
   template <class V> void visit(V&) {}
   void operator()(const SkipOptions& options, const SkipRow& row) const {
     if (options.top_k <= 0 || options.top_k >= row.k) return;
-    Rng rng(static_cast<uint64_t>(options.seed), static_cast<uint64_t>(row.layer), static_cast<uint64_t>(row.position) << 8);
+    Rng rng(static_cast<uint64_t>(options.seed), static_cast<uint64_t>(row.layer),
+            static_cast<uint64_t>(row.position) << 8);
     int left = options.top_k;
     for (int j = 0; j < row.k; ++j) {  // selection sampling (Knuth, algorithm S)
       row.keep[j] = rng.below(static_cast<uint64_t>(row.k - j)) < static_cast<uint64_t>(left);
