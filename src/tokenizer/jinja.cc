@@ -40,9 +40,9 @@ class Renderer {
       case Statement::Kind::block:
         return body(s.body);
       case Statement::Kind::text:
-        return print(s.text);
+        return emit(s.text);
       case Statement::Kind::print:
-        return print(to_text(evaluate(*s.value), place(*s.value)));
+        return emit(to_text(evaluate(*s.value), place(*s.value)));
       case Statement::Kind::choice:
         return body(is_true(evaluate(*s.value)) ? s.body : s.otherwise);
       case Statement::Kind::loop:
@@ -52,7 +52,7 @@ class Renderer {
     }
   }
 
-  void print(const std::string& text) {
+  void emit(const std::string& text) {
     if (out_.size() + text.size() > kMostBytes)
       fail(ErrorKind::unsupported, where_, "a text of more than {} bytes", kMostBytes);
     out_ += text;
