@@ -57,6 +57,12 @@ if(BALLAST_MISSING)
   message(FATAL_ERROR "Missing packages:\n  apt-get install -y --no-install-recommends ${missing}\nWithout root: tools/setup --without-root DIR")
 endif()
 
+# Optional: training on several processes. Without it `mpirun ballast` says what to install.
+find_package(MPI COMPONENTS CXX QUIET)
+if(MPI_CXX_FOUND)
+  set(MPI_LIBRARY MPI::MPI_CXX)
+endif()
+
 if(BALLAST_CUDA)
   find_package(CUDAToolkit REQUIRED)
   if(NOT TARGET CUDA::cublasLt)

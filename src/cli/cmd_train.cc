@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/human.h"
 #include "cli/commands.h"
+#include "dist/mpi.h"
 #include "study/sample_hook.h"
 #include "train/plan.h"
 #include "train/trainer.h"
@@ -49,6 +50,8 @@ void cmd_train(CommandLine& line) {
   if (!line.parse()) return;
 
   if (dry_run) return print(plan_text(plan_training(options.config, options.threads)));
+  Communicator& ranks = launched_ranks();
+  options.ranks = &ranks;
   options.run = out;
   if (!init_from.empty()) options.init_from = init_from;
   const bool used = fs::exists(options.run / "metrics.jsonl") || fs::exists(options.run / "checkpoints");
@@ -60,11 +63,12 @@ void cmd_train(CommandLine& line) {
       fail(ErrorKind::usage, "train.sample_every", "samples need data.tokenizer, a tokenizer.json");
     hooks.sample = sample_hook(options.config.data.tokenizer, "def main():\n", options.run / "samples.jsonl");
   }
+  ranks.barrier();  // all have seen whether a run is there before the leading one begins to write
   const TrainSummary summary = train(options, hooks);
   if (summary.interrupted)
     fail(ErrorKind::interrupted, out, "stopped after step {} and saved; the same command with --resume goes on",
          summary.steps);
-  print(summary.to_json().dump(2) + "\n");
+  if (ranks.lead()) print(summary.to_json().dump(2) + "\n");
 }
 
 }  // namespace ballast::cli

@@ -11,6 +11,7 @@
 #include "base/nearest_name.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "dist/mpi.h"
 
 namespace ballast::cli {
 namespace {
@@ -123,5 +124,7 @@ int guarded(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write(), so that files in the making are cleaned up
   ballast::install_interrupt_handler();
-  return ballast::cli::guarded(argc, argv);
+  const int code = ballast::cli::guarded(argc, argv);
+  ballast::leave_ranks(code != ballast::cli::kOk && code != ballast::cli::kInterrupted, code);
+  return code;
 }

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "core/cpu_features.h"
 #include "core/device_cuda.h"
+#include "dist/mpi.h"
 #include "ops/cpu_backend.h"
 
 namespace ballast::cli {
@@ -16,9 +17,10 @@ std::string version_text() {
       "CPU      {}, {}\n"
       "kernels  built for {}; here {}\n"
       "oneDNN   {}; here {}\n"
-      "CUDA     {}\n",
+      "CUDA     {}\n"
+      "MPI      {}\n",
       build_version(), build_commit(), build_type(), build_compiler(), cpu_model(), cpu_isa(),
-      fmt::join(ops::simd_tiers(), ", "), ops::simd_tier(), ops::onednn_version(), ops::onednn_tier(), cuda_summary());
+      fmt::join(ops::simd_tiers(), ", "), ops::simd_tier(), ops::onednn_version(), ops::onednn_tier(), cuda_summary(), built_with_mpi() ? "built in" : "not built in");
 }
 
 }  // namespace ballast::cli

@@ -22,6 +22,14 @@ struct LossSums {
   double loss = 0, mtp_loss = 0;  // nats, summed over targets
   int64_t targets = 0, mtp_targets = 0, correct = 0;
   double mean() const { return targets ? loss / static_cast<double>(targets) : 0; }
+  LossSums& operator+=(const LossSums& o) {
+    loss += o.loss;
+    mtp_loss += o.mtp_loss;
+    targets += o.targets;
+    mtp_targets += o.mtp_targets;
+    correct += o.correct;
+    return *this;
+  }
   double mtp_mean() const { return mtp_targets ? mtp_loss / static_cast<double>(mtp_targets) : 0; }
 };
 

@@ -20,6 +20,7 @@
 #include "train/bias_health.h"
 #include "train/ceiling.h"
 #include "train/checkpoint.h"
+#include "train/data_parallel.h"
 #include "train/run_folder.h"
 
 namespace ballast {
@@ -31,12 +32,13 @@ constexpr size_t kWindow = 20;  // steps in a running mean of MaxVio
 
 double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-Json environment(DType dtype, int threads) {
+Json environment(DType dtype, int threads, int ranks) {
   Json e = Json::object();
   e["dtype"] = name_of(dtype);
   e["isa"] = cpu_isa();
   e["cpu"] = cpu_model();
   e["threads"] = threads;
+  if (ranks > 1) e["ranks"] = ranks;
   return e;
 }
 
@@ -59,42 +61,54 @@ void list_changes(const Json& then, const Json& now, const std::string& prefix, 
 class Trainer {
  public:
   Trainer(const TrainOptions& options, const TrainHooks& hooks)
-      : options_(options), config_(options.config), hooks_(hooks), device_(Device::make(DeviceKind::cpu, options.threads)),
-        lock_(options.run), resume_from_(find_checkpoint()), dtype_(choose_dtype()), data_(config_),
+      : options_(options), config_(options.config), hooks_(hooks), comm_(options.ranks ? *options.ranks : alone_),
+        device_(Device::make(DeviceKind::cpu, options.threads)),
+        lock_(lead() ? std::make_unique<RunLock>(options.run) : nullptr), resume_from_(find_checkpoint()),
+        dtype_(choose_dtype()), data_(config_),
         params_(*device_, make_param_table(config_.model), {.storage = dtype_, .training = true}),
         model_(config_.model, params_), step_(model_, data_.shape(), training_options(config_)), optimizer_(params_, config_.optimizer),
-        validation_(model_, config_), health_(route_config(config_.model), layer_names()) {}
+        health_(route_config(config_.model), layer_names()) {
+    if (lead()) validation_.emplace(model_, config_);
+  }
 
   TrainSummary run() {
     start();
     const int64_t last = config_.schedule.run_steps();
-    Progress progress("train", last, "steps");
-    progress.plain_every(config_.train.log_every);
-    progress.update(next_);
-    const int64_t first = next_;
-    while (next_ < last && !interrupted()) {
-      one_step();
-      progress.update(next_, note_);
-      const bool better = due(config_.train.eval_every) && validate_now();
-      if (probes() && due(config_.balance.probe_every)) probe_now();
-      if (due(config_.train.sample_every) && hooks_.sample) hooks_.sample(model_, next_);
-      if (next_ < last && (better || due(config_.train.checkpoint_every))) save(folder_->flush());
+    std::optional<Progress> progress;
+    if (lead()) {
+      progress.emplace("train", last, "steps");
+      progress->plain_every(config_.train.log_every);
+      progress->update(next_);
     }
-    progress.finish();
+    const int64_t first = next_;
+    while (next_ < last && !stopping()) {
+      one_step();
+      if (!lead()) continue;
+      progress->update(next_, note_);
+      after_step(last);
+    }
+    const int64_t steps = next_ - first;
+    if (!lead()) {
+      comm_.barrier();
+      return {.steps = next_, .tokens = tokens_, .interrupted = next_ < last};
+    }
+    progress->finish();
     // A validation that only the end asks for stands behind the position saved with it: resumed with more steps, the run's
     // records are those of one that never stopped here.
     const RunPosition position = folder_->flush();
     if (next_ == last && !due(config_.train.eval_every)) validate_now();
     save(position);
-    return summary(next_ - first, next_ < last);
+    comm_.barrier();
+    return summary(steps, next_ < last);
   }
 
  private:
   // --- start -----------------------------------------------------------------------------------------------------------
-  std::optional<fs::path> find_checkpoint() const {
+  std::optional<fs::path> find_checkpoint() {
+    comm_.barrier();  // the leading rank has the lock: nobody else writes there
     if (!options_.resume) return {};
     const auto found = latest_checkpoint(options_.run / "checkpoints");
-    if (!found) log_info("{} has no checkpoint to resume from; starting at step 0", options_.run.string());
+    if (!found && lead()) log_info("{} has no checkpoint to resume from; starting at step 0", options_.run.string());
     return found;
   }
 
@@ -108,7 +122,6 @@ class Trainer {
   }
 
   void start() {
-    const auto moe_layers = static_cast<int64_t>(config_.model.moe_layers().size());
     std::optional<RunPosition> position;
     if (resume_from_) {
       load_checkpoint(*resume_from_, params_);
@@ -118,7 +131,13 @@ class Trainer {
     } else {
       params_.initialize(static_cast<uint64_t>(config_.train.seed), config_.model.initializer_range);
     }
-    lock_.claim();
+    if (lead()) start_folder(position);
+    comm_.barrier();
+  }
+
+  void start_folder(const std::optional<RunPosition>& position) {
+    const auto moe_layers = static_cast<int64_t>(config_.model.moe_layers().size());
+    lock_->claim();
     remove_leftovers(options_.run);
     remove_leftovers(options_.run / "checkpoints");
     folder_ = std::make_unique<RunFolder>(options_.run, moe_layers, config_.model.n_routed_experts, position);
@@ -156,7 +175,8 @@ class Trainer {
     best_name_ = state_.at("best", where).as_string(where);
     if (!best_name_.empty()) best_ = state_.at("val_loss_best", where).as_double(where);
     balanced_ = state_.at("balanced", where).as_bool(where);
-    const Json then = state_.at("environment", where), here = environment(dtype_, device_->pool().size());
+    if (!lead()) return;
+    const Json then = state_.at("environment", where), here = environment(dtype_, device_->pool().size(), comm_.size());
     if (then.dump() != here.dump())
       log_warning("continuing, not bit-equal: the run was on {}, this is {}", then.dump(), here.dump());
     std::vector<std::string> changed;
@@ -164,6 +184,9 @@ class Trainer {
     if (!changed.empty()) log_warning("continuing with another recipe: {}", fmt::join(changed, ", "));
   }
 
+  bool lead() const { return comm_.lead(); }
+  // Several ranks stop after the same step: the one whose sums say that somebody was asked to.
+  bool stopping() const { return comm_.size() > 1 ? interrupted_ : interrupted(); }
   bool due(int64_t every) const { return every > 0 && next_ % every == 0; }
 
   // --- one step --------------------------------------------------------------------------------------------------------
@@ -177,29 +200,36 @@ class Trainer {
       mtp_targets += batches.back().n_valid_mtp;
     }
     step_.begin();
-    LossSums sums;
-    std::pair<double, double> aux{0, 0};
-    for (const Batch& b : batches) {
-      const LossSums s = step_.run(b, targets, mtp_targets, config_.train.micro_batches, true);
-      sums.loss += s.loss;
-      sums.mtp_loss += s.mtp_loss;
-      sums.targets += s.targets;
-      sums.mtp_targets += s.mtp_targets;
-      const auto a = step_.aux_losses();
-      aux.first += a.first / static_cast<double>(config_.train.micro_batches);
-      aux.second += a.second / static_cast<double>(config_.train.micro_batches);
+    StepTotals totals;
+    for (size_t i = 0; i < batches.size(); ++i) {
+      const Batch& b = batches[i];
       tokens_ += b.tokens();
+      if (!is_mine(comm_, static_cast<int64_t>(i))) continue;
+      totals.sums += step_.run(b, targets, mtp_targets, config_.train.micro_batches, true);
+      const auto a = step_.aux_losses();
+      totals.aux.first += a.first / static_cast<double>(config_.train.micro_batches);
+      totals.aux.second += a.second / static_cast<double>(config_.train.micro_batches);
     }
+    totals.loads = step_.loads();
+    totals.interrupted = interrupted();
+    reduce_step(comm_, params_, step_, totals);
     const double rate = config_.optimizer.learning_rate * config_.schedule.factor(next_);
     const Optimizer::Outcome outcome = optimizer_.step(rate, step_.nonfinite());
-    const Loads loads = step_.loads();
     const double bias_rate = config_.balance.rate(next_, config_.schedule.steps);
-    if (!outcome.skipped) balance(loads, bias_rate);
+    if (!outcome.skipped) balance(totals.loads, bias_rate);
     const double seconds = steady_seconds() - begun;
     step_seconds_ += seconds;
-    record(sums, aux, outcome, rate, bias_rate, loads, seconds);
+    if (lead()) record(totals, outcome, rate, bias_rate, seconds);
     ++next_;
     guard(outcome);
+    interrupted_ = totals.interrupted;
+  }
+
+  void after_step(int64_t last) {
+    const bool better = due(config_.train.eval_every) && validate_now();
+    if (probes() && due(config_.balance.probe_every)) probe_now();
+    if (due(config_.train.sample_every) && hooks_.sample) hooks_.sample(model_, next_);
+    if (next_ < last && (better || due(config_.train.checkpoint_every))) save(folder_->flush());
   }
 
   // A skipped step leaves the bias alone, too: its counts are discarded.
@@ -235,17 +265,18 @@ class Trainer {
   void guard(const Optimizer::Outcome& outcome) {
     bad_steps_ = outcome.skipped ? bad_steps_ + 1 : 0;
     skipped_ += outcome.skipped;
-    if (outcome.skipped)
+    if (outcome.skipped && lead())
       log_warning("step {}: gradient norm {} or a router logit is not finite; the step was skipped", next_, outcome.grad_norm);
     if (bad_steps_ < config_.train.max_bad_steps) return;
-    folder_->flush();
-    fail(ErrorKind::device, folder_->path().string(),
+    if (lead()) folder_->flush();
+    fail(ErrorKind::device, options_.run.string(),
          "{} steps in a row were not finite: stopped. Lower optimizer.learning_rate, or resume from an earlier checkpoint",
          bad_steps_);
   }
 
-  void record(const LossSums& sums, std::pair<double, double> aux, const Optimizer::Outcome& outcome, double rate,
-              double bias_rate, const Loads& loads, double seconds) {
+  void record(const StepTotals& totals, const Optimizer::Outcome& outcome, double rate, double bias_rate, double seconds) {
+    const LossSums& sums = totals.sums;
+    const Loads& loads = totals.loads;
     dead_.observe(loads);
     const LoadStatistics s = load_statistics(loads);
     recent_.push_back(s.max_vio);
@@ -257,8 +288,8 @@ class Trainer {
     m["tokens"] = tokens_;
     m["train/loss"] = sums.mean();
     if (config_.model.num_nextn_predict_layers > 0) m["train/mtp_loss"] = sums.mtp_mean();
-    if (config_.aux.seq > 0) m["train/aux_seq"] = aux.first;
-    if (config_.aux.global > 0) m["train/aux_global"] = aux.second;
+    if (config_.aux.seq > 0) m["train/aux_seq"] = totals.aux.first;
+    if (config_.aux.global > 0) m["train/aux_global"] = totals.aux.second;
     m["lr"] = rate;
     m["bias_rate"] = bias_rate;
     m["grad_norm"] = outcome.grad_norm;
@@ -297,7 +328,7 @@ class Trainer {
 
   template <class F>
   void for_each_probed(F f) {
-    const Pass& routed = validation_.probe();
+    const Pass& routed = validation_->probe();
     for (size_t l = 0; l < config_.model.moe_layers().size(); ++l) f(l, routed);
   }
 
@@ -337,7 +368,7 @@ class Trainer {
   // --- validation and checkpoints --------------------------------------------------------------------------------------
   // True where this is the checkpoint of lowest loss so far, and it is to be kept.
   bool validate_now() {
-    const ValidationResult r = validation_.run();
+    const ValidationResult r = validation_->run();
     Json m = Json::object();
     m["step"] = next_;
     m["tokens"] = tokens_;
@@ -376,7 +407,7 @@ class Trainer {
     s["val_loss_best"] = best_;
     s["best"] = best_name_;
     s["balanced"] = balanced_;
-    s["environment"] = environment(dtype_, device_->pool().size());
+    s["environment"] = environment(dtype_, device_->pool().size(), comm_.size());
     s["idle"] = Json::array();
     for (const int64_t n : dead_.idle()) s["idle"].push_back(n);
     s["max_vio"] = Json::array();
@@ -401,7 +432,7 @@ class Trainer {
     const double per_step = static_cast<double>(config_.data.batch_size * config_.data.seq_len * config_.train.micro_batches);
     s.tok_per_s = steps > 0 ? static_cast<double>(steps) * per_step / step_seconds_ : 0;
     const StepProducts products = step_products(config_.model, config_.data.batch_size * config_.data.seq_len,
-                                                config_.data.seq_len, config_.train.micro_batches);
+                                                config_.data.seq_len, config_.train.micro_batches / comm_.size());
     if (steps > 0) s.ceiling_share = ceiling_seconds(*device_, products, dtype_) / (step_seconds_ / static_cast<double>(steps));
     s.max_vio_worst = worst_recent();
     s.max_vio_mean = mean_recent();
@@ -416,8 +447,10 @@ class Trainer {
   const TrainOptions& options_;
   RunConfig config_;
   const TrainHooks& hooks_;
+  SingleRank alone_;
+  Communicator& comm_;
   std::unique_ptr<Device> device_;
-  RunLock lock_;
+  std::unique_ptr<RunLock> lock_;            // the leading rank's, as all that is written
   Json state_;
   std::optional<fs::path> resume_from_;
   DType dtype_;
@@ -426,7 +459,7 @@ class Trainer {
   Model model_;
   TrainStep step_;
   Optimizer optimizer_;
-  Validation validation_;
+  std::optional<Validation> validation_;  // the leading rank's
   BiasHealth health_;
   std::unique_ptr<RunFolder> folder_;
 
@@ -434,7 +467,7 @@ class Trainer {
   int64_t tokens_ = 0, bad_steps_ = 0, skipped_ = 0, saved_ = -1;
   double best_ = std::numeric_limits<double>::infinity(), step_seconds_ = 0;
   std::string best_name_;  // the checkpoint of that loss, if one is kept
-  bool balanced_ = false;
+  bool balanced_ = false, interrupted_ = false;
   DeadExperts dead_;
   std::deque<std::vector<double>> recent_;  // MaxVio by layer of the last steps
   std::string note_;
@@ -463,6 +496,7 @@ Json TrainSummary::to_json() const {
 
 TrainSummary train(const TrainOptions& options, const TrainHooks& hooks) {
   validate(options.config);
+  if (options.ranks) check_ranks(*options.ranks, options.config);
   return Trainer(options, hooks).run();
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "dist/communicator.h"
 #include "train/config.h"
 #include "train/validation.h"
 
@@ -17,7 +18,8 @@ struct TrainOptions {
   std::filesystem::path run;                      // run/<name>
   bool resume = false;                            // go on from the newest checkpoint there, if there is one
   std::optional<std::filesystem::path> init_from; // weights of a Hugging Face checkpoint, fresh optimizer
-  int threads = 0;
+  int threads = 0;                                // of each rank
+  Communicator* ranks = nullptr;                  // data-parallel ranks, this one among them; null: one
 };
 
 // What a caller that stands higher adds.
@@ -41,7 +43,8 @@ struct TrainSummary {
 };
 
 // Trains to the end of the schedule, to SIGINT or SIGTERM (finishes the step, saves; summary.interrupted) or to an
-// error.
+// error. With several ranks every rank makes this call: micro-batches are dealt out, the leading rank alone validates,
+// records, samples and saves, and all ranks return together.
 TrainSummary train(const TrainOptions& options, const TrainHooks& hooks = {});
 
 }  // namespace ballast

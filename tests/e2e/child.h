@@ -48,8 +48,8 @@ struct Child {
   }
 };
 
-// `in_child` runs before the program starts: limits, other file descriptors.
-inline Child start(const std::vector<std::string>& arguments, const std::function<void()>& in_child = {}) {
+// `words` are a program and its arguments; `in_child` runs before it starts: limits, other file descriptors.
+inline Child start_program(const std::vector<std::string>& words, const std::function<void()>& in_child = {}) {
   static int serial = 0;
   const std::string stem =
       fs::temp_directory_path() / ("ballast-cli-" + std::to_string(getpid()) + "-" + std::to_string(serial++));
@@ -62,13 +62,20 @@ inline Child start(const std::vector<std::string>& arguments, const std::functio
     redirect(child.out, STDOUT_FILENO);
     redirect(child.err, STDERR_FILENO);
     if (in_child) in_child();
-    std::vector<char*> argv{const_cast<char*>(BALLAST_BINARY)};
-    for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+    std::vector<char*> argv;
+    for (const std::string& a : words) argv.push_back(const_cast<char*>(a.c_str()));
     argv.push_back(nullptr);
-    execv(BALLAST_BINARY, argv.data());
+    execvp(argv[0], argv.data());
     _exit(127);
   }
   return child;
+}
+
+// Ours.
+inline Child start(const std::vector<std::string>& arguments, const std::function<void()>& in_child = {}) {
+  std::vector<std::string> words{BALLAST_BINARY};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return start_program(words, in_child);
 }
 
 inline Result run(const std::vector<std::string>& arguments, const std::function<void()>& in_child = {}) {

@@ -71,7 +71,8 @@ TEST(Help, Version) {
                                                  "CPU      .+, (amx_bf16|avx512_bf16|avx512|avx2|baseline)\n"
                                                  "kernels  built for \\w+(, \\w+)*; here \\w+\n"
                                                  "oneDNN   \\d+\\.\\d+\\.\\d+ \\(\\w+( \\w+)?\\); here \\w+\n"
-                                                 "CUDA     (not in this build|\\d+\\.\\d+ for sm_90a, .+)\n")))
+                                                 "CUDA     (not in this build|\\d+\\.\\d+ for sm_90a, .+)\n"
+                                                 "MPI      (not built in|built in)\n")))
       << r.out;
   std::smatch kernels;
   ASSERT_TRUE(std::regex_search(r.out, kernels, std::regex("built for (.*); here (\\w+)")));
