@@ -49,6 +49,7 @@ if(BALLAST_TESTS)
   require_library(GTEST_MAIN_LIBRARY gtest_main libgtest-dev)
 endif()
 if(BALLAST_BENCH)
+  require_header(BENCHMARK_INCLUDE benchmark/benchmark.h libbenchmark-dev)
   require_library(BENCHMARK_LIBRARY benchmark libbenchmark-dev)
 endif()
 if(BALLAST_MISSING)
@@ -56,6 +57,10 @@ if(BALLAST_MISSING)
   list(JOIN BALLAST_MISSING " " missing)
   message(FATAL_ERROR "Missing packages:\n  apt-get install -y --no-install-recommends ${missing}\nWithout root: tools/setup --without-root DIR")
 endif()
+
+# Headers that any file may include. Says nothing new where they lie in the system's folder; needed where the packages were
+# unpacked elsewhere.
+include_directories(SYSTEM ${FMT_INCLUDE} ${DNNL_INCLUDE} ${HWY_INCLUDE} ${GTEST_INCLUDE} ${BENCHMARK_INCLUDE})
 
 # Optional: training on several processes. Without it `mpirun ballast` says what to install.
 find_package(MPI COMPONENTS CXX QUIET)
