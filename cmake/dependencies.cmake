@@ -60,7 +60,11 @@ endif()
 
 # Headers that any file may include. Says nothing new where they lie in the system's folder; needed where the packages were
 # unpacked elsewhere.
-include_directories(SYSTEM ${FMT_INCLUDE} ${DNNL_INCLUDE} ${HWY_INCLUDE} ${GTEST_INCLUDE} ${BENCHMARK_INCLUDE})
+foreach(include FMT_INCLUDE DNNL_INCLUDE HWY_INCLUDE GTEST_INCLUDE BENCHMARK_INCLUDE)
+  if(${include})  # the last two only where tests and benchmarks are built
+    include_directories(SYSTEM ${${include}})
+  endif()
+endforeach()
 
 # Optional: training on several processes. Without it `mpirun ballast` says what to install.
 find_package(MPI COMPONENTS CXX QUIET)
