@@ -69,7 +69,7 @@ endforeach()
 # Optional: training on several processes. Without it `mpirun ballast` says what to install.
 find_package(MPI COMPONENTS CXX QUIET)
 if(MPI_CXX_FOUND)
-  set(MPI_LIBRARY MPI::MPI_CXX)
+  set(BALLAST_MPI_LIBRARY MPI::MPI_CXX)
 endif()
 
 if(BALLAST_CUDA)

@@ -90,7 +90,7 @@ ballast_module(ops FLOORS core LIBRARIES ${DNNL_LIBRARY} ${HWY_LIBRARY} ${OpenMP
                $<$<BOOL:${BALLAST_CUDA}>:CUDA::cublasLt>
                DEFINITIONS "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
 ballast_module(formats FLOORS core)
-ballast_module(dist FLOORS core LIBRARIES ${MPI_LIBRARY} DEFINITIONS BALLAST_MPI=$<BOOL:${MPI_LIBRARY}>)
+ballast_module(dist FLOORS core LIBRARIES ${BALLAST_MPI_LIBRARY} DEFINITIONS BALLAST_MPI=$<BOOL:${BALLAST_MPI_LIBRARY}>)
 ballast_module(tokenizer FLOORS base LIBRARIES ${PCRE2_LIBRARY} INCLUDES ${PCRE2_INCLUDE})
 ballast_module(data FLOORS tokenizer)
 generate_type_registry(${CMAKE_BINARY_DIR}/generated/generated/skip_policies.h model/moe/skip ballast::skip
