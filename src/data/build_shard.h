@@ -26,8 +26,10 @@ struct FimOptions {
 // Throws Error{usage} for a rate outside [0, 1], or where the tokenizer lacks the tokens that it needs.
 void require_fim_rate(const FimOptions& fim, const TextEncoder& encoder);
 
-// Writes the part `split` of the corpus; on_document(done) is called after each. Throws as require_fim_rate does.
-void build_shard(const std::filesystem::path& path, const Corpus& corpus, Split split, const TextEncoder& encoder,
-                 const FimOptions& fim, const std::function<void(int64_t)>& on_document = {});
+// Writes the part `split` of the corpus; on_document(done) is called after each. Texts are read as they are needed; the
+// file does not depend on `threads` (0: all cores), of which the encoder must not mind several. Throws as
+// require_fim_rate does, and what CorpusIndex::read throws.
+void build_shard(const std::filesystem::path& path, const CorpusIndex& corpus, Split split, const TextEncoder& encoder,
+                 const FimOptions& fim, const std::function<void(int64_t)>& on_document = {}, int threads = 1);
 
 }  // namespace ballast
