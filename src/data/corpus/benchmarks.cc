@@ -53,6 +53,9 @@ void for_each_token(std::string_view text, F&& on_token) {
   }
 }
 
+constexpr uint64_t kBase = 0x9E3779B97F4A7C15ull;
+constexpr uint64_t power(int n) { return n == 0 ? 1 : kBase * power(n - 1); }
+
 // The runs of ten tokens, as hashes: a polynomial over the tokens' hashes, so that each next one costs two products.
 class Runs {
  public:
@@ -71,8 +74,6 @@ class Runs {
   }
 
  private:
-  static constexpr uint64_t kBase = 0x9E3779B97F4A7C15ull;
-  static constexpr uint64_t power(int n) { return n == 0 ? 1 : kBase * power(n - 1); }
   static constexpr uint64_t kOldest = power(kRunTokens - 1);
 
   std::array<Token, kRunTokens> last_{};
