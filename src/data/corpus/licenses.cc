@@ -149,7 +149,8 @@ class ExpressionParser {
   // A comma before "and" or "or" binds weaker than they do: Debian's copyright format 1.0, section 7.2.
   Node parse() {
     Node all = list(0);
-    if (at_ < words_.size()) all = {kUnknownLicense, 0, {}};
+    if (at_ < words_.size() && all.op == 0) all = {kUnknownLicense, 0, {}};
+    if (at_ < words_.size() && all.op != 0) all = join('&', std::move(all), {kUnknownLicense, 0, {}});
     return all;
   }
 
@@ -310,8 +311,11 @@ std::string spdx_id_of_classifier(std::string_view classifier) {
 std::string license_expression(std::string_view text, const std::function<std::string(std::string_view)>& resolve) {
   if (text.size() > kLongestExpression) return kUnknownLicense;
   text = text.substr(0, text.find_last_not_of(" \t\r\n.,;") + 1);
-  if (std::string whole = spdx_id_of_name(text); !whole.empty() && whole != "LicenseRef-BSD") return whole;
-  return render(ExpressionParser(text).parse(), 0, resolve);
+  const Node parsed = ExpressionParser(text).parse();
+  // "GNU General Public License v3 or later (GPLv3+)": a name with parentheses, not an expression.
+  const bool joined = !parsed.parts.empty();
+  if (std::string whole = joined ? "" : spdx_id_of_name(text); !whole.empty() && whole != "LicenseRef-BSD") return whole;
+  return render(parsed, 0, resolve);
 }
 
 std::string license_and(const std::string& a, const std::string& b) {

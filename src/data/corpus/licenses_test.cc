@@ -51,6 +51,9 @@ TEST(Licenses, ExpressionsFollowDebiansPrecedence) {
   EXPECT_EQ(license_expression("Expat or GPL-2+, and ISC"), "(MIT OR GPL-2.0-or-later) AND ISC");
   EXPECT_EQ(license_expression("(MIT OR Apache-2.0) AND BSD-3-Clause"), "(MIT OR Apache-2.0) AND BSD-3-Clause");
   EXPECT_EQ(license_expression("GPL-2+ with Autoconf exception"), "GPL-2.0-or-later");
+  EXPECT_EQ(license_expression("GPL-1+ or Artistic"), "GPL-1.0-or-later OR Artistic-1.0");
+  EXPECT_EQ(license_expression("GPL-2+ and (Expat)"), "GPL-2.0-or-later AND MIT");
+  EXPECT_EQ(license_expression("GNU General Public License v3 or later (GPLv3+)"), "GPL-3.0-or-later");
   EXPECT_EQ(license_expression("MIT and Expat"), "MIT");
   EXPECT_EQ(license_expression("My Own"), "LicenseRef-My-Own");
   EXPECT_EQ(license_expression("custom or Expat", [](std::string_view) { return "MIT AND ISC"; }), "(MIT AND ISC) OR MIT");
