@@ -40,8 +40,9 @@ void measure(const std::vector<std::string>& folders, int threads) {
     double bytes = 0;
     for (const ballast::ManifestEntry& e : corpus.manifest) bytes += static_cast<double>(e.bytes);
     const auto files = static_cast<double>(corpus.manifest.size());
-    fmt::print("{:>7} files {:>7.1f} MB {:>6.2f} s {:>6.1f} MB/s  peak {:>6.1f} MB, {:>5.0f} bytes a file over the start\n",
-               corpus.manifest.size(), bytes / 1e6, seconds, bytes / 1e6 / seconds, peak, (peak - before) * 1e6 / files);
+    fmt::print(
+        "{:>7} files {:>7.1f} MB {:>6.2f} s {:>6.1f} MB/s  peak {:>6.1f} MB, {:>5.0f} bytes a file over the start\n",
+        corpus.manifest.size(), bytes / 1e6, seconds, bytes / 1e6 / seconds, peak, (peak - before) * 1e6 / files);
     std::fflush(stdout);
     _exit(0);
   }

@@ -1,6 +1,6 @@
-// The corpus: source files become documents. Collect (sorted by path, so that the same tree gives the same corpus), tell
-// each file's package and license, drop what is no good to learn from, drop copies and near-copies, split by package,
-// cap what is too much. What happened to every file is in the manifest. The rules, in their order:
+// The corpus: source files become documents. Collect (sorted by path, so that the same tree gives the same corpus),
+// tell each file's package and license, drop what is no good to learn from, drop copies and near-copies, split by
+// package, cap what is too much. What happened to every file is in the manifest. The rules, in their order:
 //
 //   license      none of CorpusOptions::license accepts it (corpus/source_tree.h tells it, corpus/licenses.h judges it)
 //   benchmark    named after a benchmark; or it holds a problem of the benchmark files given (corpus/benchmarks.h)
@@ -9,8 +9,8 @@
 //   near-duplicate   lines' Jaccard similarity above a threshold (corpus/near_duplicates.h)
 //   shares       tests, and each package, of the training part (corpus/caps.h)
 //
-// Held-out is whole packages, never single files: files of a package are too alike. Of a text in both parts the training
-// copy goes, else the first by path stays.
+// Held-out is whole packages, never single files: files of a package are too alike. Of a text in both parts the
+// training copy goes, else the first by path stays.
 //
 // Files are read twice, and of each only the manifest's entry and a signature stay in memory: about 1 KB.
 #pragma once
@@ -74,8 +74,8 @@ class CorpusIndex {
   std::vector<ManifestEntry> manifest;          // all that were looked at, by path
   std::string origin;                           // the folders or the file, for people
   std::vector<std::string> held_out_not_found;  // names in CorpusOptions::held_out that no package has
-  int64_t held_out_copied = 0;  // held-out files whose training copies, near ones too, were dropped
-  bool packages_capped = true;  // false: too few packages for CorpusOptions::package_share
+  int64_t held_out_copied = 0;                  // held-out files whose training copies, near ones too, were dropped
+  bool packages_capped = true;                  // false: too few packages for CorpusOptions::package_share
 
   std::vector<uint32_t> files(Split split) const;  // places in the manifest of the kept ones
   int64_t bytes(Split split) const;

@@ -128,14 +128,15 @@ TEST_F(CorpusTest, ReadsJsonLines) {
 TEST_F(CorpusTest, NearDuplicatesGoAcrossTheBorderFirst) {
   const auto body = [](int first, int count) {
     std::string text;
-    for (int i = first; i < first + count; ++i) text += "value_" + std::to_string(i) + " = " + std::to_string(i * i) + "\n";
+    for (int i = first; i < first + count; ++i)
+      text += "value_" + std::to_string(i) + " = " + std::to_string(i * i) + "\n";
     return text;
   };
-  put("aaa.py", body(0, 100));            // like held.py: 95 of 100 lines
+  put("aaa.py", body(0, 100));  // like held.py: 95 of 100 lines
   put("held.py", body(0, 95));
   put("bbb.py", body(500, 100));
-  put("ccc.py", "  " + body(503, 97));    // like bbb.py
-  put("ddd.py", body(560, 100));          // shares 40 of 160 lines with bbb.py: another text
+  put("ccc.py", "  " + body(503, 97));  // like bbb.py
+  put("ddd.py", body(560, 100));        // shares 40 of 160 lines with bbb.py: another text
   CorpusOptions o = options();
   const Corpus corpus = collect_corpus(o);
   const auto entries = by_path(corpus);
@@ -199,7 +200,8 @@ TEST_F(CorpusTest, SharesAreCappedAndThreadsChangeNothing) {
   put("held.py", code("held"));
   for (int i = 0; i < 60; ++i) put("large/m" + std::to_string(i) + ".py", code("large" + std::to_string(i)));
   for (int p = 0; p < 20; ++p) {
-    for (int i = 0; i < 2; ++i) put("p" + std::to_string(p) + "/m" + std::to_string(i) + ".py", code("f" + std::to_string(p * 9 + i)));
+    for (int i = 0; i < 2; ++i)
+      put("p" + std::to_string(p) + "/m" + std::to_string(i) + ".py", code("f" + std::to_string(p * 9 + i)));
   }
   for (int i = 0; i < 40; ++i) put("p1/tests/t" + std::to_string(i) + ".py", code("t" + std::to_string(i)));
   const CorpusIndex one = scan_corpus(options(), 1), two = scan_corpus(options(), 2);
@@ -217,7 +219,8 @@ TEST_F(CorpusTest, AFileThatChangesMeanwhileIsNoticed) {
   const CorpusIndex index = scan_corpus(options());
   EXPECT_EQ(index.read(index.files(Split::train)[0]), code("a"));
   put("a.py", code("b"));
-  EXPECT_NE(error_text(ErrorKind::file, [&] { index.read(index.files(Split::train)[0]); }).find("a.py"), std::string::npos);
+  EXPECT_NE(error_text(ErrorKind::file, [&] { index.read(index.files(Split::train)[0]); }).find("a.py"),
+            std::string::npos);
 }
 
 TEST_F(CorpusTest, BadInputIsNamed) {

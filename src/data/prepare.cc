@@ -24,10 +24,13 @@ Json write_shard(const fs::path& path, const CorpusIndex& corpus, Split split, c
                  const FimOptions& fim, int threads) {
   const auto documents = static_cast<int64_t>(corpus.files(split).size());
   Progress progress(fmt::format("shard {}", split_name(split)), documents, "documents");
-  build_shard(path, corpus, split, encoder, fim, [&](int64_t done) {
-    stop_if_interrupted("shard");
-    progress.update(done);
-  }, threads);
+  build_shard(
+      path, corpus, split, encoder, fim,
+      [&](int64_t done) {
+        stop_if_interrupted("shard");
+        progress.update(done);
+      },
+      threads);
   progress.finish();
   const ShardReader shard(path);
   Json out = Json::object();
@@ -42,7 +45,8 @@ std::vector<uint32_t> training_sample(const CorpusIndex& corpus) {
   std::vector<uint32_t> files = corpus.files(Split::train);
   if (corpus.bytes(Split::train) <= kTokenizerSample) return files;
   const auto& manifest = corpus.manifest;
-  std::sort(files.begin(), files.end(), [&](uint32_t a, uint32_t b) { return manifest[a].sha256 < manifest[b].sha256; });
+  std::sort(files.begin(), files.end(),
+            [&](uint32_t a, uint32_t b) { return manifest[a].sha256 < manifest[b].sha256; });
   int64_t taken = 0;
   const auto full = [&](uint32_t file) { return (taken += manifest[file].bytes) > kTokenizerSample; };
   files.erase(std::find_if(files.begin(), files.end(), full), files.end());
@@ -74,8 +78,8 @@ Tokenizer train_tokenizer(const CorpusIndex& corpus, int vocab_size) {
 PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder, int threads) {
   log_info("collecting documents");
   const CorpusIndex corpus = scan_corpus(recipe.corpus, threads);
-  log_info("{}: {} of {} files kept", corpus.origin, corpus.files(Split::train).size() + corpus.files(Split::held_out).size(),
-           corpus.manifest.size());
+  log_info("{}: {} of {} files kept", corpus.origin,
+           corpus.files(Split::train).size() + corpus.files(Split::held_out).size(), corpus.manifest.size());
   const Tokenizer tokenizer = recipe.tokenizer.file.empty() ? train_tokenizer(corpus, recipe.tokenizer.vocab_size)
                                                             : Tokenizer::load(recipe.tokenizer.file);
   TextEncoder encoder = text_encoder(tokenizer, "");
@@ -90,7 +94,8 @@ PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder
   encoder.hash = sha256_hex(read_file(made.tokenizer));
   corpus.write_manifest(made.manifest);
   made.report["train_shard"] = write_shard(made.train_shard, corpus, Split::train, encoder, recipe.fim, threads);
-  made.report["held_out_shard"] = write_shard(made.held_out_shard, corpus, Split::held_out, encoder, recipe.fim, threads);
+  made.report["held_out_shard"] =
+      write_shard(made.held_out_shard, corpus, Split::held_out, encoder, recipe.fim, threads);
   return made;
 }
 

@@ -100,7 +100,8 @@ std::string share(int64_t part, int64_t whole) {
 template <class T, class F>
 std::vector<std::pair<std::string, T>> largest_first(const std::map<std::string, T>& of, F&& size) {
   std::vector<std::pair<std::string, T>> rows(of.begin(), of.end());
-  std::stable_sort(rows.begin(), rows.end(), [&](const auto& a, const auto& b) { return size(a.second) > size(b.second); });
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](const auto& a, const auto& b) { return size(a.second) > size(b.second); });
   return rows;
 }
 
@@ -127,7 +128,13 @@ Table overview_table(const Figures& f) {
 }
 
 Table package_table(const Figures& f) {
-  Table table({{"package", false}, {"version", false}, {"license", false}, {"kept files"}, {"kept MB"}, {"% of kept"}, {"dropped MB"}});
+  Table table({{"package", false},
+               {"version", false},
+               {"license", false},
+               {"kept files"},
+               {"kept MB"},
+               {"% of kept"},
+               {"dropped MB"}});
   const int64_t all = f.train.bytes + f.held_out.bytes;
   const auto rows = largest_first(f.packages, [](const Package& p) { return p.kept(); });
   Count rest, rest_dropped;
@@ -139,11 +146,12 @@ Table package_table(const Figures& f) {
   for (size_t i = 0; i < shown; ++i) {
     const Package& p = rows[i].second;
     table.add({Cell(rows[i].first, p.held_out.files > 0 ? "held out" : ""), p.version, p.license,
-               grouped(double(p.train.files + p.held_out.files)), megabytes(p.kept()), share(p.kept(), all), megabytes(p.dropped.bytes)});
+               grouped(double(p.train.files + p.held_out.files)), megabytes(p.kept()), share(p.kept(), all),
+               megabytes(p.dropped.bytes)});
   }
   if (shown < rows.size())
-    table.add({fmt::format("{} others", rows.size() - shown), "", "", grouped(double(rest.files)), megabytes(rest.bytes),
-               share(rest.bytes, all), megabytes(rest_dropped.bytes)});
+    table.add({fmt::format("{} others", rows.size() - shown), "", "", grouped(double(rest.files)),
+               megabytes(rest.bytes), share(rest.bytes, all), megabytes(rest_dropped.bytes)});
   return table;
 }
 
@@ -160,7 +168,8 @@ Table count_table(const std::map<std::string, Count>& counts, const char* name, 
     table.add({rows[i].first, grouped(double(c.files)), megabytes(c.bytes), share(c.bytes, f.seen.bytes)});
   }
   if (shown < rows.size())
-    table.add({fmt::format("{} others", rows.size() - shown), grouped(double(rest.files)), megabytes(rest.bytes), share(rest.bytes, f.seen.bytes)});
+    table.add({fmt::format("{} others", rows.size() - shown), grouped(double(rest.files)), megabytes(rest.bytes),
+               share(rest.bytes, f.seen.bytes)});
   return table;
 }
 
@@ -228,8 +237,9 @@ std::string copies_section(const Figures& f) {
 std::string held_out_sentence(const Figures& f) {
   const Json* copied = f.head.find("held_out_copied");
   if (!copied || f.held_out.files == 0) return {};
-  return fmt::format("{} of {} held-out files ({} %) had a copy or near-copy in training; those training copies are dropped.",
-                     copied->as_int(), f.held_out.files, share(copied->as_int(), f.held_out.files));
+  return fmt::format(
+      "{} of {} held-out files ({} %) had a copy or near-copy in training; those training copies are dropped.",
+      copied->as_int(), f.held_out.files, share(copied->as_int(), f.held_out.files));
 }
 
 Page page_of(const Figures& f) {
@@ -240,7 +250,8 @@ Page page_of(const Figures& f) {
   page.head_html = paragraph("From " + origin + ".") + overview_table(f).html() + paragraph(held_out_sentence(f));
   page.sections = {{"packages", "Packages", packages_section(f)},
                    {"licenses", "Licenses",
-                    bar_figure("Bytes looked at, by license", "MB", count_bars(f.licenses)) + count_table(f.licenses, "license", f).html()},
+                    bar_figure("Bytes looked at, by license", "MB", count_bars(f.licenses)) +
+                        count_table(f.licenses, "license", f).html()},
                    {"dropped", "Dropped", dropped_section(f)},
                    {"copies", "Copies", copies_section(f)}};
   page.footer = "Written by ballast. The same tables are in corpus.md; a line per file is in manifest.jsonl.";

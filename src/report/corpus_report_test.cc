@@ -25,8 +25,8 @@ class CorpusReportTest : public testing::Test {
 };
 
 std::string line(const std::string& path, const std::string& package, int bytes, const std::string& more = "") {
-  return "{\"path\": \"" + path + "\", \"package\": \"" + package + "\", \"license\": \"MIT\", \"sha256\": \"0\", \"bytes\": " +
-         std::to_string(bytes) + more + "}\n";
+  return "{\"path\": \"" + path + "\", \"package\": \"" + package +
+         "\", \"license\": \"MIT\", \"sha256\": \"0\", \"bytes\": " + std::to_string(bytes) + more + "}\n";
 }
 
 constexpr const char* kHead =
@@ -39,9 +39,10 @@ TEST_F(CorpusReportTest, CountsWhatTheManifestSays) {
            line("b/1.py", "b", 1'000'000, R"(, "split": "held_out")") +
            line("c/1.py", "c", 2'000'000, R"(, "split": "train", "dropped": "license GPL-2.0-only")"));
   const CorpusReport report = write_corpus_report(folder_);
-  for (const char* expected : {"| looked at | 5 | 7.50 | 3 |", "| training | 1 | 3.00 | 1 |", "| held out | 1 | 1.00 | 1 |",
-                               "| a | 1.5 | MIT | 1 | 3.00 | 75.0 | 1.50 |", "| b (held out) |", "| copy | 1 | 0.50 | 6.7 |",
-                               "| license | 1 | 2.00 | 26.7 |", "1 of 1 held-out files (100.0 %)"}) {
+  for (const char* expected :
+       {"| looked at | 5 | 7.50 | 3 |", "| training | 1 | 3.00 | 1 |", "| held out | 1 | 1.00 | 1 |",
+        "| a | 1.5 | MIT | 1 | 3.00 | 75.0 | 1.50 |", "| b (held out) |", "| copy | 1 | 0.50 | 6.7 |",
+        "| license | 1 | 2.00 | 26.7 |", "1 of 1 held-out files (100.0 %)"}) {
     EXPECT_NE(report.text.find(expected), std::string::npos) << expected << "\n" << report.text;
   }
   EXPECT_EQ(read_file(report.markdown), report.text);
@@ -55,7 +56,8 @@ TEST_F(CorpusReportTest, CountsWhatTheManifestSays) {
 
 TEST_F(CorpusReportTest, ManyPackagesAreSummedUp) {
   std::string text = kHead;
-  for (int i = 0; i < 100; ++i) text += line("p" + std::to_string(i) + ".py", "p" + std::to_string(i), 1000 + i, R"(, "split": "train")");
+  for (int i = 0; i < 100; ++i)
+    text += line("p" + std::to_string(i) + ".py", "p" + std::to_string(i), 1000 + i, R"(, "split": "train")");
   manifest(text);
   EXPECT_NE(write_corpus_report(folder_).text.find("| 70 others |"), std::string::npos);
 }

@@ -103,8 +103,9 @@ std::string first_sentence(std::string_view text) {
       break;
     }
   }
-  return static_cast<size_t>(std::count(sentence.begin(), sentence.end(), ' ')) + 1 >= kFewestSentenceWords ? sentence
-                                                                                                            : std::string();
+  return static_cast<size_t>(std::count(sentence.begin(), sentence.end(), ' ')) + 1 >= kFewestSentenceWords
+             ? sentence
+             : std::string();
 }
 
 // The text between the last pair of triple quotes, which is the docstring of a prompt's last function.
@@ -155,7 +156,9 @@ void BenchmarkTexts::add_problem(const Json& record, uint32_t file, int64_t line
   std::string name = text_of(record, "entry_point");
   if (name.empty()) name = name_after_def(code.empty() ? prompt : code);
   const std::string_view docstring = docstring_of(prompt);
-  const std::string sentence = first_sentence(!docstring.empty() ? docstring : !text.empty() ? std::string_view(text) : prompt);
+  const std::string sentence = first_sentence(!docstring.empty() ? docstring
+                                              : !text.empty()    ? std::string_view(text)
+                                                                 : prompt);
   if (name.empty() || sentence.empty()) return;
   std::string label = text_of(record, "task_id");
   if (label.empty()) label = files_[file] + ":" + std::to_string(line);

@@ -32,7 +32,7 @@ class BenchmarkTexts {
   void add_problem(const class Json& record, uint32_t file, int64_t line);
 
   std::vector<std::string> files_;
-  std::unordered_map<uint64_t, uint32_t> runs_;                   // hash -> the first file that has it
+  std::unordered_map<uint64_t, uint32_t> runs_;                      // hash -> the first file that has it
   std::unordered_map<uint64_t, std::vector<Problem>> entry_points_;  // hash of the lower-cased name
 };
 

@@ -53,8 +53,8 @@ CapResult apply_caps(const std::vector<CappedFile>& files, double package_share,
   const auto present = static_cast<double>(std::count(seen.begin(), seen.end(), 1));
   result.packages_capped = package_share >= 1 || present * package_share > 1;
 
-  // Each rule makes the other's whole smaller. Whole files never add up to a limit, so there is always one more to drop:
-  // after a few rounds shares are within a file of what they should be.
+  // Each rule makes the other's whole smaller. Whole files never add up to a limit, so there is always one more to
+  // drop: after a few rounds shares are within a file of what they should be.
   for (int round = 0; round < 3; ++round) {
     double other = 0;
     std::vector<double> bytes(packages, 0);

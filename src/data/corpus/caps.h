@@ -17,14 +17,14 @@ struct CappedFile {
 enum class CapVerdict : uint8_t { kept, package_share, test_share };
 
 struct CapResult {
-  std::vector<CapVerdict> verdict;    // per file
-  bool packages_capped = true;        // false: no more than 1 / package_share packages, so no such corpus exists
+  std::vector<CapVerdict> verdict;  // per file
+  bool packages_capped = true;      // false: no more than 1 / package_share packages, so no such corpus exists
 };
 
 // Drops files until tests have at most `test_share` of the bytes that stay and every package at most `package_share`,
 // each to within a file.
-// The package limit L solves L = share * sum of min(bytes, L), so that what a large package loses does not make the next
-// one too large. A share of 1 or more drops nothing. The same files give the same result in any order.
+// The package limit L solves L = share * sum of min(bytes, L), so that what a large package loses does not make the
+// next one too large. A share of 1 or more drops nothing. The same files give the same result in any order.
 CapResult apply_caps(const std::vector<CappedFile>& files, double package_share, double test_share);
 
 }  // namespace ballast

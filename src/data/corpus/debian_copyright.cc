@@ -126,7 +126,9 @@ bool is_machine_readable(const std::vector<Paragraph>& paragraphs) {
   const Field* format = find(paragraphs.front(), "Format");
   if (format == nullptr) format = find(paragraphs.front(), "Format-Specification");
   if (format != nullptr) return true;
-  const auto has_files = [](const Paragraph& p) { return find(p, "Files") != nullptr && find(p, "License") != nullptr; };
+  const auto has_files = [](const Paragraph& p) {
+    return find(p, "Files") != nullptr && find(p, "License") != nullptr;
+  };
   return std::any_of(paragraphs.begin(), paragraphs.end(), has_files);
 }
 
@@ -140,8 +142,8 @@ bool is_source_folder(std::string_view name) {
 }  // namespace
 
 bool glob_matches(std::string_view pattern, std::string_view path) {
-  const size_t literal = static_cast<size_t>(
-      std::count_if(pattern.begin(), pattern.end(), [](char c) { return c != '*' && c != '\\'; }));
+  const size_t literal =
+      static_cast<size_t>(std::count_if(pattern.begin(), pattern.end(), [](char c) { return c != '*' && c != '\\'; }));
   if (literal > path.size()) return false;
   size_t p = 0, s = 0, star = std::string_view::npos, resume = 0;
   while (s < path.size()) {

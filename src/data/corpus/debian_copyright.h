@@ -1,7 +1,7 @@
-// Debian's machine-readable copyright files (debian.org/doc/packaging-manuals/copyright-format/1.0, and DEP-5's drafts):
-// paragraphs of fields; "Files:" paragraphs with globs, of which the last that matches a file is the one that counts;
-// licenses by short names and expressions, their texts below or in paragraphs of their own. Older files are free text,
-// told by known phrases.
+// Debian's machine-readable copyright files (debian.org/doc/packaging-manuals/copyright-format/1.0, and DEP-5's
+// drafts): paragraphs of fields; "Files:" paragraphs with globs, of which the last that matches a file is the one that
+// counts; licenses by short names and expressions, their texts below or in paragraphs of their own. Older files are
+// free text, told by known phrases.
 #pragma once
 
 #include <string>

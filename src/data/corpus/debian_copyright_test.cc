@@ -75,8 +75,9 @@ TEST(DebianCopyright, TheHeadersLicenseIsForTheRest) {
 }
 
 TEST(DebianCopyright, FreeTextIsToldByPhrases) {
-  const DebianCopyright c = parse_debian_copyright("This package was debianized by me.\n\nLicense: the GNU GPL, see\n"
-                                                   "`/usr/share/common-licenses/GPL-2'.\n");
+  const DebianCopyright c = parse_debian_copyright(
+      "This package was debianized by me.\n\nLicense: the GNU GPL, see\n"
+      "`/usr/share/common-licenses/GPL-2'.\n");
   EXPECT_FALSE(c.machine_readable());
   EXPECT_EQ(c.license_of("x.py"), "GPL-2.0-only");
   EXPECT_EQ(parse_debian_copyright("It was downloaded from somewhere.").license_of("x.py"), kUnknownLicense);
@@ -97,7 +98,8 @@ TEST(DebianCopyright, GlobsMatchAsTheFormatSays) {
 }
 
 TEST(DebianCopyright, NoBytesMakeItThrow) {
-  static const char* kPieces[] = {"Files:", "License:", "Format: x\n", "\n", "\n\n", " ", "*", "GPL-2+ or MIT", "\xFF", "\0a", "#"};
+  static const char* kPieces[] = {"Files:", "License:",      "Format: x\n", "\n",  "\n\n", " ",
+                                  "*",      "GPL-2+ or MIT", "\xFF",        "\0a", "#"};
   Rng rng(7);
   for (int i = 0; i < 3000; ++i) {
     std::string text;

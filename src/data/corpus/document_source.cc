@@ -37,7 +37,8 @@ template <class Place>
 void sort_by_path(std::vector<ManifestEntry>& entries, std::vector<Place>& places) {
   std::vector<uint32_t> order(entries.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return entries[a].path < entries[b].path; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return entries[a].path < entries[b].path; });
   std::vector<ManifestEntry> sorted;
   std::vector<Place> sorted_places;
   sorted.reserve(entries.size());
@@ -66,7 +67,8 @@ std::string output_of(const std::string& command) {
 
 }  // namespace
 
-DocumentSource::DocumentSource(const CorpusOptions& options, std::vector<ManifestEntry>& entries) : field_(options.field) {
+DocumentSource::DocumentSource(const CorpusOptions& options, std::vector<ManifestEntry>& entries)
+    : field_(options.field) {
   if (!options.source.empty() && !options.jsonl.empty())
     fail(ErrorKind::usage, "corpus", "both source and jsonl are given; give one of them");
   if (options.jsonl.empty()) {
@@ -137,7 +139,8 @@ DocumentSource::Text DocumentSource::read(size_t document, const std::string& pa
   const Place& place = places_[document];
   Text out;
   if (json_lines_) {
-    const Json record = Json::parse(json_lines_->text().substr(place.begin, place.end - place.begin), origin_ + " " + path);
+    const Json record =
+        Json::parse(json_lines_->text().substr(place.begin, place.end - place.begin), origin_ + " " + path);
     out.text = record.at(field_, origin_ + " " + path).as_string();
     out.bytes = static_cast<int64_t>(out.text.size());
     out.sha256 = sha256_hex(out.text);

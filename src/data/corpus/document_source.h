@@ -32,7 +32,7 @@ class DocumentSource {
 
  private:
   struct Place {
-    uint32_t source = 0;         // or the line of JSON lines, from 1
+    uint32_t source = 0;          // or the line of JSON lines, from 1
     uint64_t begin = 0, end = 0;  // of a JSON line
   };
   void list_folders(const CorpusOptions& options, std::vector<ManifestEntry>& entries);

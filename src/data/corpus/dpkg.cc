@@ -127,7 +127,8 @@ std::vector<DebianPackage> read_unpacked_packages(const fs::path& folder) {
   std::vector<DebianPackage> packages;
   std::set<fs::path> docs;
   std::error_code none;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder / "usr/share/doc", none)) docs.insert(entry.path());
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder / "usr/share/doc", none))
+    docs.insert(entry.path());
   for (const fs::path& doc : docs) {
     DebianPackage package;
     package.name = doc.filename().string();
@@ -148,7 +149,8 @@ const DebianPackage* package_for(const std::vector<DebianPackage>& packages, con
   if (packages.size() == 1) return &packages.front();
   std::string module(path_in_source(path));
   module = module.substr(0, module.find_first_of("/."));
-  std::transform(module.begin(), module.end(), module.begin(), [](unsigned char c) { return c == '_' ? '-' : std::tolower(c); });
+  std::transform(module.begin(), module.end(), module.begin(),
+                 [](unsigned char c) { return c == '_' ? '-' : std::tolower(c); });
   for (const DebianPackage& p : packages) {
     if (p.name == "python3-" + module || p.name == module) return &p;
   }

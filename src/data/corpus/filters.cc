@@ -95,8 +95,9 @@ bool is_test_path(std::string_view path) {
 }
 
 std::string benchmark_in_path(std::string_view path) {
-  static constexpr std::string_view kNames[] = {"humaneval", "mbpp", "cruxeval", "codeevalpro", "evalplus", "bigcodebench",
-                                                "livecodebench", "repobench", "crosscodeeval", "swebench", "ds1000"};
+  static constexpr std::string_view kNames[] = {"humaneval",     "mbpp",         "cruxeval",      "codeevalpro",
+                                                "evalplus",      "bigcodebench", "livecodebench", "repobench",
+                                                "crosscodeeval", "swebench",     "ds1000"};
   std::string part;
   const auto found = [&]() -> std::string {
     for (const std::string_view name : kNames) {

@@ -42,7 +42,8 @@ TEST(Filters, NormalizedTextIgnoresLineEndsAndTrailingBlanks) {
 }
 
 TEST(Filters, TestsAreToldByTheirPlace) {
-  for (const char* path : {"p/tests/a.py", "test/a.py", "p/testing/util.py", "p/test_a.py", "p/a_test.py", "p/tests.py", "conftest.py"})
+  for (const char* path :
+       {"p/tests/a.py", "test/a.py", "p/testing/util.py", "p/test_a.py", "p/a_test.py", "p/tests.py", "conftest.py"})
     EXPECT_TRUE(is_test_path(path)) << path;
   for (const char* path : {"p/a.py", "p/testament.py", "latest/a.py", "p/contest.py", "attest.py", ""})
     EXPECT_FALSE(is_test_path(path)) << path;
@@ -60,7 +61,8 @@ std::vector<CappedFile> files_of(std::initializer_list<int> packages, int64_t by
   std::vector<CappedFile> files;
   uint32_t package = 0;
   for (const int count : packages) {
-    for (int i = 0; i < count; ++i) files.push_back({package, bytes, false, std::to_string(files.size() * 7919 % 1000 + 1000)});
+    for (int i = 0; i < count; ++i)
+      files.push_back({package, bytes, false, std::to_string(files.size() * 7919 % 1000 + 1000)});
     ++package;
   }
   return files;
@@ -69,14 +71,16 @@ std::vector<CappedFile> files_of(std::initializer_list<int> packages, int64_t by
 int64_t kept_bytes(const std::vector<CappedFile>& files, const CapResult& r, int package) {  // -1: all, -2: tests
   int64_t total = 0;
   for (size_t i = 0; i < files.size(); ++i) {
-    const bool counts = package == -1 || (package == -2 ? files[i].test : files[i].package == static_cast<uint32_t>(package));
+    const bool counts =
+        package == -1 || (package == -2 ? files[i].test : files[i].package == static_cast<uint32_t>(package));
     total += counts && r.verdict[i] == CapVerdict::kept ? files[i].bytes : 0;
   }
   return total;
 }
 
 TEST(Caps, LargePackagesAreCutToTheirShare) {
-  const std::vector<CappedFile> files = files_of({300, 100, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20}, 10);
+  const std::vector<CappedFile> files =
+      files_of({300, 100, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20, 20}, 10);
   const CapResult r = apply_caps(files, 0.1, 1);
   EXPECT_TRUE(r.packages_capped);
   const double total = static_cast<double>(kept_bytes(files, r, -1));
@@ -111,9 +115,11 @@ TEST(Caps, TestsAreCutToTheirShareWhateverTheOrder) {
 class BenchmarkTest : public FolderTest {};
 
 constexpr const char* kProblem =
-    "def running_total(values, start):\n    \"\"\" Return the running totals of all the given values. Begin at start.\n    \"\"\"\n";
+    "def running_total(values, start):\n    \"\"\" Return the running totals of all the given values. Begin at "
+    "start.\n    \"\"\"\n";
 constexpr const char* kSolution =
-    "    totals = []\n    current = start\n    for value in values:\n        current += value\n        totals.append(current)\n"
+    "    totals = []\n    current = start\n    for value in values:\n        current += value\n        "
+    "totals.append(current)\n"
     "    return totals\n";
 
 TEST_F(BenchmarkTest, DocumentsWithAProblemGo) {
@@ -129,8 +135,9 @@ TEST_F(BenchmarkTest, DocumentsWithAProblemGo) {
   EXPECT_GT(texts.runs(), 10u);
   const std::string solved = texts.reason("import os\n" + std::string(kSolution));
   EXPECT_NE(solved.find("own.jsonl"), std::string::npos) << solved;
-  EXPECT_EQ(texts.reason("def RUNNING_TOTAL(a):\n    '''return the running\n    totals of all the given values. x'''\n"),
-            "benchmark problem: Own/0");
+  EXPECT_EQ(
+      texts.reason("def RUNNING_TOTAL(a):\n    '''return the running\n    totals of all the given values. x'''\n"),
+      "benchmark problem: Own/0");
   EXPECT_EQ(texts.reason("def other(a):\n    '''Return the running totals of all the given values. x'''\n"), "");
   EXPECT_EQ(texts.reason("def running_total(a):\n    '''Return something else of all values. x'''\n"), "");
   // Seven runs are not enough: sixteen tokens of the solution.
@@ -151,9 +158,11 @@ TEST_F(BenchmarkTest, NumbersDoNotCount) {
 
 TEST_F(BenchmarkTest, BadFilesAreNamed) {
   BenchmarkTexts texts;
-  EXPECT_NE(error_text(ErrorKind::file, [&] { texts.add_file(folder / "none.jsonl"); }).find("none.jsonl"), std::string::npos);
+  EXPECT_NE(error_text(ErrorKind::file, [&] { texts.add_file(folder / "none.jsonl"); }).find("none.jsonl"),
+            std::string::npos);
   write_file_atomic(folder / "bad.jsonl", "{\"a\": 1}\n{\n");
-  EXPECT_NE(error_text(ErrorKind::format, [&] { texts.add_file(folder / "bad.jsonl"); }).find("bad.jsonl:2"), std::string::npos);
+  EXPECT_NE(error_text(ErrorKind::format, [&] { texts.add_file(folder / "bad.jsonl"); }).find("bad.jsonl:2"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ constexpr size_t kTagWithin = 2048;      // bytes of a source file that may hold
 std::string plain(std::string_view text) {
   std::string out;
   for (const char c : text.substr(0, kMostText)) {
-    const bool blank = std::isspace(static_cast<unsigned char>(c)) != 0 || c == '#' || c == '*' || c == '"' || c == '`' ||
-                       c == '\'' || c == '\0';
+    const bool blank = std::isspace(static_cast<unsigned char>(c)) != 0 || c == '#' || c == '*' || c == '"' ||
+                       c == '`' || c == '\'' || c == '\0';
     if (!blank) {
       out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     } else if (!out.ends_with(' ')) {
@@ -55,11 +55,12 @@ std::string gnu_version(const Text& text, std::string_view family, std::string_v
 std::string gnu(const Text& text) {
   for (const char* phrase : {"gnu affero general public license", "common-licenses/agpl"})
     if (text.has(phrase)) return gnu_version(text, "AGPL", phrase);
-  for (const char* phrase : {"gnu lesser general public license", "gnu library general public license",
-                             "gnu library or lesser general public license", "common-licenses/lgpl", "gnu lgpl", "lgplv"})
+  for (const char* phrase :
+       {"gnu lesser general public license", "gnu library general public license",
+        "gnu library or lesser general public license", "common-licenses/lgpl", "gnu lgpl", "lgplv"})
     if (text.has(phrase)) return gnu_version(text, "LGPL", phrase);
-  for (const char* phrase : {"gnu general public license", "common-licenses/gpl", "gnu gpl", "gnu public license", "gplv",
-                             "under the gpl", "terms of the gpl"})
+  for (const char* phrase : {"gnu general public license", "common-licenses/gpl", "gnu gpl", "gnu public license",
+                             "gplv", "under the gpl", "terms of the gpl"})
     if (text.has(phrase)) return gnu_version(text, "GPL", phrase);
   return {};
 }
@@ -77,14 +78,16 @@ std::string bsd(const Text& text) {
 
 std::string isc(const Text& text) {
   for (const char* verb : {"and distribute", "and/or distribute"}) {
-    if (!text.has(std::string("permission to use, copy, modify, ") + verb + " this software for any purpose with or")) continue;
+    if (!text.has(std::string("permission to use, copy, modify, ") + verb + " this software for any purpose with or"))
+      continue;
     return text.has("provided that the above copyright notice") ? "ISC" : "0BSD";
   }
   return {};
 }
 
 std::string mit(const Text& text) {
-  if (!text.has("permission is hereby granted, free of charge, to any person obtaining a copy of this software")) return {};
+  if (!text.has("permission is hereby granted, free of charge, to any person obtaining a copy of this software"))
+    return {};
   return text.has("above copyright notice and this permission notice") ? "MIT" : "MIT-0";
 }
 

@@ -9,7 +9,7 @@
 namespace ballast {
 namespace {
 
-constexpr int kDeepest = 16;               // parentheses in an expression
+constexpr int kDeepest = 16;  // parentheses in an expression
 constexpr size_t kLongestExpression = 4096, kLongestName = 120;
 
 char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
@@ -42,47 +42,138 @@ struct Known {
   const char *key, *id;
 };
 constexpr Known kNames[] = {
-    {"mit", "MIT"}, {"expat", "MIT"}, {"mit expat", "MIT"}, {"expat mit", "MIT"}, {"mit x11", "MIT"}, {"x11 mit", "MIT"},
-    {"mit style", "MIT"}, {"mit like", "MIT"}, {"x11", "X11"}, {"mit 0", "MIT-0"},
-    {"osi approved mit", "MIT"}, {"http www.opensource.org mit.php", "MIT"},
-    {"bsd", "LicenseRef-BSD"}, {"bsd style", "LicenseRef-BSD"}, {"bsd like", "LicenseRef-BSD"},
-    {"new bsd", "BSD-3-Clause"}, {"newbsd", "BSD-3-Clause"}, {"modified bsd", "BSD-3-Clause"},
-    {"revised bsd", "BSD-3-Clause"}, {"bsd 3", "BSD-3-Clause"}, {"bsd 3 clause", "BSD-3-Clause"},
-    {"3 clause bsd", "BSD-3-Clause"}, {"bsd3", "BSD-3-Clause"}, {"bsd new", "BSD-3-Clause"},
-    {"bsd 3 clauses", "BSD-3-Clause"}, {"bsd 3clause", "BSD-3-Clause"}, {"bsd new 3 clause", "BSD-3-Clause"},
-    {"bsd 2", "BSD-2-Clause"}, {"bsd 2 clause", "BSD-2-Clause"}, {"2 clause bsd", "BSD-2-Clause"},
-    {"bsd2", "BSD-2-Clause"}, {"simplified bsd", "BSD-2-Clause"}, {"freebsd", "BSD-2-Clause"},
-    {"bsd 2 clauses", "BSD-2-Clause"}, {"bsd 2clause", "BSD-2-Clause"}, {"bsd simplified", "BSD-2-Clause"},
-    {"bsd 4", "BSD-4-Clause"}, {"bsd 4 clause", "BSD-4-Clause"}, {"original bsd", "BSD-4-Clause"},
-    {"bsd 1 clause", "BSD-1-Clause"}, {"bsd 3 clause clear", "BSD-3-Clause-Clear"},
-    {"apache", "Apache-2.0"}, {"apache 2", "Apache-2.0"}, {"apache 2.0", "Apache-2.0"}, {"apache2", "Apache-2.0"},
-    {"apache2.0", "Apache-2.0"}, {"asl 2", "Apache-2.0"}, {"asl 2.0", "Apache-2.0"}, {"asf 2.0", "Apache-2.0"},
-    {"al2", "Apache-2.0"}, {"apl2", "Apache-2.0"}, {"apache 1.1", "Apache-1.1"},
-    {"psf", "PSF-2.0"}, {"psfl", "PSF-2.0"}, {"psf 2", "PSF-2.0"}, {"psf 2.0", "PSF-2.0"}, {"psf2", "PSF-2.0"},
-    {"python foundation", "PSF-2.0"}, {"python psf", "PSF-2.0"}, {"python", "Python-2.0"}, {"python 2", "Python-2.0"},
-    {"python 2.0", "Python-2.0"}, {"python 2.0.1", "Python-2.0.1"}, {"python style", "Python-2.0"},
-    {"python foundation 2", "PSF-2.0"}, {"cnri python", "CNRI-Python"},
-    {"isc", "ISC"}, {"iscl", "ISC"}, {"isc iscl", "ISC"}, {"zlib", "Zlib"}, {"zlib libpng", "Zlib"},
-    {"cc0", "CC0-1.0"}, {"cc0 1.0", "CC0-1.0"}, {"cc0 1", "CC0-1.0"}, {"cc0 1.0 universal", "CC0-1.0"},
-    {"unlicense", "Unlicense"}, {"unlicence", "Unlicense"}, {"0bsd", "0BSD"}, {"bsd 0 clause", "0BSD"},
+    {"mit", "MIT"},
+    {"expat", "MIT"},
+    {"mit expat", "MIT"},
+    {"expat mit", "MIT"},
+    {"mit x11", "MIT"},
+    {"x11 mit", "MIT"},
+    {"mit style", "MIT"},
+    {"mit like", "MIT"},
+    {"x11", "X11"},
+    {"mit 0", "MIT-0"},
+    {"osi approved mit", "MIT"},
+    {"http www.opensource.org mit.php", "MIT"},
+    {"bsd", "LicenseRef-BSD"},
+    {"bsd style", "LicenseRef-BSD"},
+    {"bsd like", "LicenseRef-BSD"},
+    {"new bsd", "BSD-3-Clause"},
+    {"newbsd", "BSD-3-Clause"},
+    {"modified bsd", "BSD-3-Clause"},
+    {"revised bsd", "BSD-3-Clause"},
+    {"bsd 3", "BSD-3-Clause"},
+    {"bsd 3 clause", "BSD-3-Clause"},
+    {"3 clause bsd", "BSD-3-Clause"},
+    {"bsd3", "BSD-3-Clause"},
+    {"bsd new", "BSD-3-Clause"},
+    {"bsd 3 clauses", "BSD-3-Clause"},
+    {"bsd 3clause", "BSD-3-Clause"},
+    {"bsd new 3 clause", "BSD-3-Clause"},
+    {"bsd 2", "BSD-2-Clause"},
+    {"bsd 2 clause", "BSD-2-Clause"},
+    {"2 clause bsd", "BSD-2-Clause"},
+    {"bsd2", "BSD-2-Clause"},
+    {"simplified bsd", "BSD-2-Clause"},
+    {"freebsd", "BSD-2-Clause"},
+    {"bsd 2 clauses", "BSD-2-Clause"},
+    {"bsd 2clause", "BSD-2-Clause"},
+    {"bsd simplified", "BSD-2-Clause"},
+    {"bsd 4", "BSD-4-Clause"},
+    {"bsd 4 clause", "BSD-4-Clause"},
+    {"original bsd", "BSD-4-Clause"},
+    {"bsd 1 clause", "BSD-1-Clause"},
+    {"bsd 3 clause clear", "BSD-3-Clause-Clear"},
+    {"apache", "Apache-2.0"},
+    {"apache 2", "Apache-2.0"},
+    {"apache 2.0", "Apache-2.0"},
+    {"apache2", "Apache-2.0"},
+    {"apache2.0", "Apache-2.0"},
+    {"asl 2", "Apache-2.0"},
+    {"asl 2.0", "Apache-2.0"},
+    {"asf 2.0", "Apache-2.0"},
+    {"al2", "Apache-2.0"},
+    {"apl2", "Apache-2.0"},
+    {"apache 1.1", "Apache-1.1"},
+    {"psf", "PSF-2.0"},
+    {"psfl", "PSF-2.0"},
+    {"psf 2", "PSF-2.0"},
+    {"psf 2.0", "PSF-2.0"},
+    {"psf2", "PSF-2.0"},
+    {"python foundation", "PSF-2.0"},
+    {"python psf", "PSF-2.0"},
+    {"python", "Python-2.0"},
+    {"python 2", "Python-2.0"},
+    {"python 2.0", "Python-2.0"},
+    {"python 2.0.1", "Python-2.0.1"},
+    {"python style", "Python-2.0"},
+    {"python foundation 2", "PSF-2.0"},
+    {"cnri python", "CNRI-Python"},
+    {"isc", "ISC"},
+    {"iscl", "ISC"},
+    {"isc iscl", "ISC"},
+    {"zlib", "Zlib"},
+    {"zlib libpng", "Zlib"},
+    {"cc0", "CC0-1.0"},
+    {"cc0 1.0", "CC0-1.0"},
+    {"cc0 1", "CC0-1.0"},
+    {"cc0 1.0 universal", "CC0-1.0"},
+    {"unlicense", "Unlicense"},
+    {"unlicence", "Unlicense"},
+    {"0bsd", "0BSD"},
+    {"bsd 0 clause", "0BSD"},
     {"zero clause bsd", "0BSD"},
-    {"mpl 1.0", "MPL-1.0"}, {"mpl 1.1", "MPL-1.1"}, {"mpl", "MPL-2.0"}, {"mpl 2", "MPL-2.0"}, {"mpl 2.0", "MPL-2.0"},
-    {"mozilla public 2.0", "MPL-2.0"}, {"mpl2", "MPL-2.0"},
-    {"artistic", "Artistic-1.0"}, {"artistic 1", "Artistic-1.0"}, {"artistic 1.0", "Artistic-1.0"},
-    {"artistic 2", "Artistic-2.0"}, {"artistic 2.0", "Artistic-2.0"},
-    {"bsl 1.0", "BSL-1.0"}, {"bsl", "BSL-1.0"}, {"boost 1.0", "BSL-1.0"}, {"boost", "BSL-1.0"},
-    {"hpnd", "HPND"}, {"ncsa", "NCSA"}, {"wtfpl", "WTFPL"}, {"wtfpl 2", "WTFPL"}, {"postgresql", "PostgreSQL"},
-    {"ofl 1.1", "OFL-1.1"}, {"epl 1.0", "EPL-1.0"}, {"epl 2.0", "EPL-2.0"}, {"cddl 1", "CDDL-1.0"},
-    {"cddl 1.0", "CDDL-1.0"}, {"zpl", "ZPL-2.1"}, {"zpl 2.0", "ZPL-2.0"}, {"zpl 2.1", "ZPL-2.1"}, {"zope public", "ZPL-2.1"},
-    {"cc by 3.0", "CC-BY-3.0"}, {"cc by 4.0", "CC-BY-4.0"}, {"cc by sa 3.0", "CC-BY-SA-3.0"},
-    {"cc by sa 4.0", "CC-BY-SA-4.0"}, {"public domain", "LicenseRef-public-domain"}, {"pd", "LicenseRef-public-domain"},
-    {"fsfap", "FSFAP"}, {"upl 1.0", "UPL-1.0"}, {"bsl 1.1", "BUSL-1.1"}, {"eupl 1.2", "EUPL-1.2"},
+    {"mpl 1.0", "MPL-1.0"},
+    {"mpl 1.1", "MPL-1.1"},
+    {"mpl", "MPL-2.0"},
+    {"mpl 2", "MPL-2.0"},
+    {"mpl 2.0", "MPL-2.0"},
+    {"mozilla public 2.0", "MPL-2.0"},
+    {"mpl2", "MPL-2.0"},
+    {"artistic", "Artistic-1.0"},
+    {"artistic 1", "Artistic-1.0"},
+    {"artistic 1.0", "Artistic-1.0"},
+    {"artistic 2", "Artistic-2.0"},
+    {"artistic 2.0", "Artistic-2.0"},
+    {"bsl 1.0", "BSL-1.0"},
+    {"bsl", "BSL-1.0"},
+    {"boost 1.0", "BSL-1.0"},
+    {"boost", "BSL-1.0"},
+    {"hpnd", "HPND"},
+    {"ncsa", "NCSA"},
+    {"wtfpl", "WTFPL"},
+    {"wtfpl 2", "WTFPL"},
+    {"postgresql", "PostgreSQL"},
+    {"ofl 1.1", "OFL-1.1"},
+    {"epl 1.0", "EPL-1.0"},
+    {"epl 2.0", "EPL-2.0"},
+    {"cddl 1", "CDDL-1.0"},
+    {"cddl 1.0", "CDDL-1.0"},
+    {"zpl", "ZPL-2.1"},
+    {"zpl 2.0", "ZPL-2.0"},
+    {"zpl 2.1", "ZPL-2.1"},
+    {"zope public", "ZPL-2.1"},
+    {"cc by 3.0", "CC-BY-3.0"},
+    {"cc by 4.0", "CC-BY-4.0"},
+    {"cc by sa 3.0", "CC-BY-SA-3.0"},
+    {"cc by sa 4.0", "CC-BY-SA-4.0"},
+    {"public domain", "LicenseRef-public-domain"},
+    {"pd", "LicenseRef-public-domain"},
+    {"fsfap", "FSFAP"},
+    {"upl 1.0", "UPL-1.0"},
+    {"bsl 1.1", "BUSL-1.1"},
+    {"eupl 1.2", "EUPL-1.2"},
 };
 
-constexpr const char* kPermissive[] = {
-    "MIT", "MIT-0", "X11", "LicenseRef-BSD", "BSD-1-Clause", "BSD-2-Clause", "BSD-3-Clause", "BSD-3-Clause-Clear",
-    "BSD-4-Clause", "BSD-2-Clause-Patent", "Apache-2.0", "PSF-2.0", "Python-2.0", "Python-2.0.1", "CNRI-Python", "ISC",
-    "Zlib", "CC0-1.0", "Unlicense", "0BSD"};
+constexpr const char* kPermissive[] = {"MIT",          "MIT-0",
+                                       "X11",          "LicenseRef-BSD",
+                                       "BSD-1-Clause", "BSD-2-Clause",
+                                       "BSD-3-Clause", "BSD-3-Clause-Clear",
+                                       "BSD-4-Clause", "BSD-2-Clause-Patent",
+                                       "Apache-2.0",   "PSF-2.0",
+                                       "Python-2.0",   "Python-2.0.1",
+                                       "CNRI-Python",  "ISC",
+                                       "Zlib",         "CC0-1.0",
+                                       "Unlicense",    "0BSD"};
 
 // "gpl 2+", "lgpl2.1", "gnu lesser general public 3 or later lgplv3+", "agpl 3": the family and what is said of the
 // version.
@@ -91,8 +182,7 @@ std::string gnu_id(const std::string& key) {
   if (key.find("agpl") != std::string::npos || key.find("affero") != std::string::npos) {
     family = "AGPL";
   } else if (key.find("lgpl") != std::string::npos || key.find("lesser general public") != std::string::npos ||
-             key.find("library general public") != std::string::npos ||
-             key.find("lesser gpl") != std::string::npos) {
+             key.find("library general public") != std::string::npos || key.find("lesser gpl") != std::string::npos) {
     family = "LGPL";
   } else if (key.starts_with("gpl") || key.starts_with("gnu general public") || key.starts_with("gnu gpl")) {
     family = "GPL";
@@ -103,7 +193,8 @@ std::string gnu_id(const std::string& key) {
   const bool later = key.find('+') != std::string::npos || key.find("or later") != std::string::npos ||
                      key.find("or newer") != std::string::npos || key.find("or any later") != std::string::npos;
   std::string version;
-  if (at == std::string::npos) return family + (family == "GPL" ? "-1.0" : family == "LGPL" ? "-2.0" : "-3.0") + "-or-later";
+  if (at == std::string::npos)
+    return family + (family == "GPL" ? "-1.0" : family == "LGPL" ? "-2.0" : "-3.0") + "-or-later";
   version = key[at];
   version += at + 2 < key.size() && key[at + 1] == '.' && is_digit(key[at + 2]) ? "." + key.substr(at + 2, 1) : ".0";
   return family + "-" + version + (later ? "-or-later" : "-only");
@@ -204,8 +295,8 @@ class ExpressionParser {
       return inside;
     }
     std::string name;
-    while (at_ < words_.size() && words_[at_] != "(" && words_[at_] != ")" && words_[at_] != "," && words_[at_] != ";" &&
-           !is_word(at_, "and") && !or_operator()) {
+    while (at_ < words_.size() && words_[at_] != "(" && words_[at_] != ")" && words_[at_] != "," &&
+           words_[at_] != ";" && !is_word(at_, "and") && !or_operator()) {
       if (is_word(at_, "with")) {  // an exception only ever permits more
         skip_exception();
         break;
@@ -270,7 +361,8 @@ bool accepts(const Node& node, std::span<const std::string> accepted) {
   if (node.op == '|') return std::any_of(node.parts.begin(), node.parts.end(), one);
   for (const std::string& a : accepted) {
     if (a == "any" || a == node.name) return true;
-    if (a == "permissive" && std::find(std::begin(kPermissive), std::end(kPermissive), node.name) != std::end(kPermissive)) {
+    if (a == "permissive" &&
+        std::find(std::begin(kPermissive), std::end(kPermissive), node.name) != std::end(kPermissive)) {
       return true;
     }
   }
@@ -314,7 +406,8 @@ std::string license_expression(std::string_view text, const std::function<std::s
   const Node parsed = ExpressionParser(text).parse();
   // "GNU General Public License v3 or later (GPLv3+)": a name with parentheses, not an expression.
   const bool joined = !parsed.parts.empty();
-  if (std::string whole = joined ? "" : spdx_id_of_name(text); !whole.empty() && whole != "LicenseRef-BSD") return whole;
+  if (std::string whole = joined ? "" : spdx_id_of_name(text); !whole.empty() && whole != "LicenseRef-BSD")
+    return whole;
   return render(parsed, 0, resolve);
 }
 

@@ -29,8 +29,7 @@ std::string spdx_tag(std::string_view source);
 
 // "Expat or GPL-2+, and ISC" -> "(MIT OR GPL-2.0-or-later) AND ISC". `resolve` gets names that spdx_id_of_name does not
 // know, and the generic "BSD"; it may return an expression, or nothing. Never throws; nonsense gives kUnknownLicense.
-std::string license_expression(std::string_view text,
-                               const std::function<std::string(std::string_view)>& resolve = {});
+std::string license_expression(std::string_view text, const std::function<std::string(std::string_view)>& resolve = {});
 
 // "a" and "b" both hold.
 std::string license_and(const std::string& a, const std::string& b);

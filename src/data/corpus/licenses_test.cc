@@ -56,7 +56,8 @@ TEST(Licenses, ExpressionsFollowDebiansPrecedence) {
   EXPECT_EQ(license_expression("GNU General Public License v3 or later (GPLv3+)"), "GPL-3.0-or-later");
   EXPECT_EQ(license_expression("MIT and Expat"), "MIT");
   EXPECT_EQ(license_expression("My Own"), "LicenseRef-My-Own");
-  EXPECT_EQ(license_expression("custom or Expat", [](std::string_view) { return "MIT AND ISC"; }), "(MIT AND ISC) OR MIT");
+  EXPECT_EQ(license_expression("custom or Expat", [](std::string_view) { return "MIT AND ISC"; }),
+            "(MIT AND ISC) OR MIT");
   for (const char* nonsense : {"", "()", "and", "or or or", "(((", ")", ",,,", "  "})
     EXPECT_FALSE(license_accepted(license_expression(nonsense), kPermissive)) << nonsense;
 }
@@ -80,7 +81,8 @@ TEST(Licenses, TextsAreToldByTheirPhrases) {
       "Copyright 2020 A\n\n# Permission is hereby granted, free of charge, to any person obtaining a copy\n"
       "# of this software and so on. The above copyright notice and this permission notice shall be included.";
   EXPECT_EQ(classify_license_text(mit), "MIT");
-  const std::string bsd = "Redistribution and use in source and binary forms, with or without\nmodification, are permitted.";
+  const std::string bsd =
+      "Redistribution and use in source and binary forms, with or without\nmodification, are permitted.";
   EXPECT_EQ(classify_license_text(bsd), "BSD-2-Clause");
   EXPECT_EQ(classify_license_text(bsd + "\n3. Neither the name of"), "BSD-3-Clause");
   EXPECT_EQ(classify_license_text(bsd + "\n3. All advertising materials\nmust"), "BSD-4-Clause");
@@ -89,9 +91,11 @@ TEST(Licenses, TextsAreToldByTheirPhrases) {
                                   "version 2 of the License, or (at your option) any later version."),
             "GPL-2.0-or-later");
   EXPECT_EQ(classify_license_text("GNU LESSER GENERAL PUBLIC LICENSE\n  Version 2.1, February 1999"), "LGPL-2.1-only");
-  EXPECT_EQ(classify_license_text("This is free and unencumbered software released into the public domain."), "Unlicense");
+  EXPECT_EQ(classify_license_text("This is free and unencumbered software released into the public domain."),
+            "Unlicense");
   EXPECT_EQ(classify_license_text("see /usr/share/common-licenses/GPL-3"), "GPL-3.0-only");
-  EXPECT_EQ(classify_license_text("PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2 ... the GNU General Public License"), "PSF-2.0");
+  EXPECT_EQ(classify_license_text("PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2 ... the GNU General Public License"),
+            "PSF-2.0");
   EXPECT_EQ(classify_license_text("All rights reserved."), "unknown");
   // Two texts in one file hold both.
   const std::string both = classify_license_text(mit + "\nSome files: GNU General Public License version 3");
@@ -100,7 +104,8 @@ TEST(Licenses, TextsAreToldByTheirPhrases) {
 }
 
 TEST(Licenses, ATagIsACommentOfItsOwn) {
-  EXPECT_EQ(spdx_tag("#!/usr/bin/python3\n# SPDX-License-Identifier: GPL-2.0-or-later\nimport os\n"), "GPL-2.0-or-later");
+  EXPECT_EQ(spdx_tag("#!/usr/bin/python3\n# SPDX-License-Identifier: GPL-2.0-or-later\nimport os\n"),
+            "GPL-2.0-or-later");
   EXPECT_EQ(spdx_tag("// SPDX-License-Identifier: MIT OR Apache-2.0 */\n"), "MIT OR Apache-2.0");
   EXPECT_EQ(spdx_tag("tag = 'SPDX-License-Identifier: MIT'\n"), "");
   EXPECT_EQ(spdx_tag("import os\n"), "");

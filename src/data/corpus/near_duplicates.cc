@@ -114,7 +114,8 @@ std::vector<uint32_t> NearDuplicateIndex::candidates(const MinHash& hash, double
   for (int band = 0; band < kMinHashBands; ++band) {
     const uint32_t key = key_of(band, hash.band[static_cast<size_t>(band)]);
     int steps = 0;
-    for (uint32_t at = heads_[key & (heads_.size() - 1)]; at != 0 && steps < kLongestChain; at = entries_[at - 1].next) {
+    for (uint32_t at = heads_[key & (heads_.size() - 1)]; at != 0 && steps < kLongestChain;
+         at = entries_[at - 1].next) {
       if (entries_[at - 1].key != key) continue;
       files.push_back(entries_[at - 1].file);
       ++steps;

@@ -43,7 +43,9 @@ class NearDuplicateIndex {
   struct Entry {
     uint32_t key, file, next;  // next: index + 1 in entries_, 0 at the end
   };
-  static uint32_t key_of(int band, uint32_t value) { return value * 0x9E3779B1u + static_cast<uint32_t>(band) * 0x85EBCA6Bu; }
+  static uint32_t key_of(int band, uint32_t value) {
+    return value * 0x9E3779B1u + static_cast<uint32_t>(band) * 0x85EBCA6Bu;
+  }
   void grow();
 
   const std::vector<MinHash>& hashes_;

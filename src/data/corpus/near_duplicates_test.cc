@@ -13,7 +13,8 @@ namespace {
 
 std::string lines(int first, int count) {
   std::string text;
-  for (int i = first; i < first + count; ++i) text += "value_" + std::to_string(i) + " = " + std::to_string(i * i) + "\n";
+  for (int i = first; i < first + count; ++i)
+    text += "value_" + std::to_string(i) + " = " + std::to_string(i * i) + "\n";
   return text;
 }
 

@@ -1,6 +1,6 @@
 // scan_corpus: every file is read once, in blocks, on all threads; what is remembered of it is its manifest entry, a
-// hash of its normalized text and its MinHash. The decisions that compare files follow, one after the other in the order
-// of the paths, so that they depend on nothing else.
+// hash of its normalized text and its MinHash. The decisions that compare files follow, one after the other in the
+// order of the paths, so that they depend on nothing else.
 #include <algorithm>
 #include <exception>
 #include <map>
@@ -58,7 +58,8 @@ class Scan {
   void look_at(size_t i);
   bool license_accepted_for(size_t i) const;
   void split_packages();
-  void hold_out_share(const std::map<std::string, int64_t>& bytes, int64_t total, std::set<std::string>& held_out) const;
+  void hold_out_share(const std::map<std::string, int64_t>& bytes, int64_t total,
+                      std::set<std::string>& held_out) const;
   void drop_copies();
   std::string copy_of(uint32_t i, const NearDuplicateIndex& index, uint32_t& original);
   const std::vector<uint64_t>& lines_of(uint32_t i);
@@ -153,7 +154,8 @@ void Scan::hold_out_share(const std::map<std::string, int64_t>& bytes, int64_t t
   for (const auto& [package, n] : bytes) order.push_back({sha256_hex(std::string_view(package)), package});
   std::sort(order.begin(), order.end());
   int64_t taken = 0;
-  for (size_t i = 0; i + 1 < order.size() && static_cast<double>(taken) < o_.held_out_share * static_cast<double>(total); ++i) {
+  for (size_t i = 0;
+       i + 1 < order.size() && static_cast<double>(taken) < o_.held_out_share * static_cast<double>(total); ++i) {
     const int64_t n = bytes.at(order[i].second);
     if (n > total / 2) continue;  // one package may be nearly everything: that one is for training
     held_out.insert(order[i].second);
@@ -172,6 +174,7 @@ void Scan::drop_copies() {
       if (e.split != split || !e.reason.empty()) continue;
       uint32_t original = i;
       e.reason = copy_of(i, index, original);
+      if (!e.reason.empty()) by_text_[keys_[i]] = original;  // copies of a dropped file are copies of the kept one
       if (split == Split::train && files_[original].split == Split::held_out) copied.insert(original);
       if (o_.near_duplicate < 1 && (e.reason.empty() || split == Split::held_out)) index.add(i);
       if (interrupted()) fail(ErrorKind::interrupted, "corpus", "interrupted; nothing of it was written");
@@ -228,7 +231,8 @@ void Scan::drop_shares() {
 }
 
 void require_share(const char* key, double value) {
-  if (!(value > 0 && value <= 1)) fail(ErrorKind::usage, std::string("corpus.") + key, "{} is not above 0 and up to 1", value);
+  if (!(value > 0 && value <= 1))
+    fail(ErrorKind::usage, std::string("corpus.") + key, "{} is not above 0 and up to 1", value);
 }
 
 // Refuses an index with nothing in one of its parts, and says which rule took most.
@@ -242,7 +246,8 @@ void require_parts(const CorpusIndex& index) {
   }
   const auto files = static_cast<int64_t>(index.manifest.size());
   if (kept == 0) {
-    const auto most = std::max_element(rules.begin(), rules.end(), [](auto& a, auto& b) { return a.second < b.second; });
+    const auto most =
+        std::max_element(rules.begin(), rules.end(), [](auto& a, auto& b) { return a.second < b.second; });
     const std::string why = most == rules.end() ? "" : fmt::format(" ({} of them: {})", most->second, most->first);
     fail(ErrorKind::usage, index.origin,
          "the corpus is empty: {} files looked at, none kept{}; name other folders with --source DIR{}", files, why,

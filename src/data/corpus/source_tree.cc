@@ -79,13 +79,15 @@ class Lister {
   void walk(const fs::path& folder, Scope scope) {
     std::error_code error;
     std::vector<fs::directory_entry> entries;
-    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) entries.push_back(*it);
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+      entries.push_back(*it);
     if (error) fail(ErrorKind::file, folder.string(), "cannot read the folder: {}", error.message());
     open_scope(folder, entries, scope);
     for (const fs::directory_entry& entry : entries) {
       const std::string name = entry.path().filename().string();
       if (name.starts_with('.') || entry.is_symlink(error)) continue;
-      if (folder == folder_ && (contains(options_.exclude, name) || contains(options_.exclude, package_of_path(name)))) continue;
+      if (folder == folder_ && (contains(options_.exclude, name) || contains(options_.exclude, package_of_path(name))))
+        continue;
       if (entry.is_directory(error)) {
         if (enters(name, scope)) walk(entry.path(), scope);
       } else if (entry.is_regular_file(error) && contains(options_.extension, entry.path().extension().string())) {
@@ -145,8 +147,9 @@ class Lister {
     if (const DebianPackage* owner = debian_owner(file.path, path, scope)) {
       file.package = owner->name;
       file.version = owner->version;
-      file.license = owner->license_of(scope.unpacked != nullptr ? path.lexically_relative(scope.unpacked_root).generic_string()
-                                                                 : (installed_ / relative).string().substr(1));
+      file.license =
+          owner->license_of(scope.unpacked != nullptr ? path.lexically_relative(scope.unpacked_root).generic_string()
+                                                      : (installed_ / relative).string().substr(1));
     } else if (const Distribution* d = scope.site != nullptr ? scope.site->owner(path) : nullptr) {
       file.package = d->name;
       file.version = d->version;

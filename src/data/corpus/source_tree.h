@@ -22,7 +22,7 @@ struct SourceFile {
 
 struct SourceTree {
   std::vector<SourceFile> files;  // in no order
-  bool licensed = false;  // some file's license was told. Where none was, the tree is the user's own
+  bool licensed = false;          // some file's license was told. Where none was, the tree is the user's own
 };
 
 struct SourceTreeOptions {

@@ -14,7 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kMit =
-    "Permission is hereby granted, free of charge, to any person obtaining a copy of this software, ... The above copyright "
+    "Permission is hereby granted, free of charge, to any person obtaining a copy of this software, ... The above "
+    "copyright "
     "notice and this permission notice shall be included in all copies.\n";
 constexpr const char* kGpl = "GNU GENERAL PUBLIC LICENSE\nVersion 3, 29 June 2007\n";
 constexpr const char* kCopyright =
@@ -112,24 +113,29 @@ TEST_F(SourceTreeTest, InstalledFilesHaveTheirOwners) {
   put("usr/lib/python3/dist-packages/thing/a.py");
   put("usr/lib/python3/dist-packages/thing/gnu.py");
   put("usr/lib/python3/dist-packages/mine.py");
-  EXPECT_EQ(list("usr/lib/python3/dist-packages", root), (Files{{"thing/a.py", "python3-thing 4.5-6 MIT"},
-                                                                {"thing/gnu.py", "python3-thing 4.5-6 GPL-3.0-or-later"},
-                                                                {"mine.py", "mine  unknown"}}));
+  EXPECT_EQ(list("usr/lib/python3/dist-packages", root),
+            (Files{{"thing/a.py", "python3-thing 4.5-6 MIT"},
+                   {"thing/gnu.py", "python3-thing 4.5-6 GPL-3.0-or-later"},
+                   {"mine.py", "mine  unknown"}}));
   EXPECT_TRUE(licensed);
 }
 
 TEST_F(SourceTreeTest, SitePackagesHaveTheirMetadata) {
-  put("site/thing-1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: Thing\nVersion: 1.2\nLicense: MIT\n\nLicense: GPL\n");
-  put("site/thing-1.2.dist-info/RECORD", "thing/a.py,sha256=x,3\n\"thing_extra.py\",,\nshared/one/b.py,,\n../bin/tool,,\n");
+  put("site/thing-1.2.dist-info/METADATA",
+      "Metadata-Version: 2.1\nName: Thing\nVersion: 1.2\nLicense: MIT\n\nLicense: GPL\n");
+  put("site/thing-1.2.dist-info/RECORD",
+      "thing/a.py,sha256=x,3\n\"thing_extra.py\",,\nshared/one/b.py,,\n../bin/tool,,\n");
   put("site/other-2.dist-info/METADATA", "Name: other\nVersion: 2\nLicense-Expression: GPL-2.0-only\n");
   put("site/other-2.dist-info/RECORD", "shared/two/c.py,,\n");
-  put("site/old.egg-info/PKG-INFO", "Name: old\nVersion: 3\nLicense: UNKNOWN\nClassifier: License :: OSI Approved :: BSD License\n");
+  put("site/old.egg-info/PKG-INFO",
+      "Name: old\nVersion: 3\nLicense: UNKNOWN\nClassifier: License :: OSI Approved :: BSD License\n");
   put("site/old.egg-info/top_level.txt", "old\n");
   put("site/texts-1.dist-info/METADATA", "Name: texts\nVersion: 1\n");
   put("site/texts-1.dist-info/licenses/LICENSE", kMit);
   put("site/texts-1.dist-info/LICENSE", kMit);
   put("site/texts-1.dist-info/RECORD", "texts.py,,\n");
-  for (const char* file : {"thing/a.py", "thing_extra.py", "shared/one/b.py", "shared/two/c.py", "old/d.py", "texts.py", "stray.py"})
+  for (const char* file :
+       {"thing/a.py", "thing_extra.py", "shared/one/b.py", "shared/two/c.py", "old/d.py", "texts.py", "stray.py"})
     put(std::string("site/") + file);
   put("site/thing/_vendor/v/LICENSE", kGpl);
   put("site/thing/_vendor/v/e.py");

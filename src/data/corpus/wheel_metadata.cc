@@ -65,7 +65,8 @@ std::vector<fs::path> license_files_of(const fs::path& info, const std::vector<s
   }
   if (files.empty()) {
     for (const fs::directory_entry& entry : fs::directory_iterator(info, none)) {
-      if (entry.is_regular_file(none) && is_license_file(entry.path().filename().string())) files.push_back(entry.path());
+      if (entry.is_regular_file(none) && is_license_file(entry.path().filename().string()))
+        files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
   }
@@ -79,7 +80,8 @@ bool is_license_file(std::string_view name) {
   for (const char* stem : {"license", "licence", "copying", "unlicense"}) {
     if (!low.starts_with(stem)) continue;
     const std::string rest = low.substr(std::string_view(stem).size());
-    if (rest.empty() || rest == ".txt" || rest == ".md" || rest == ".rst" || rest[0] == '-' || rest[0] == '_') return true;
+    if (rest.empty() || rest == ".txt" || rest == ".md" || rest == ".rst" || rest[0] == '-' || rest[0] == '_')
+      return true;
     return rest == ".lesser" || rest == ".mit" || rest == ".apache" || rest == ".bsd" || rest == ".lib";
   }
   return false;
