@@ -12,7 +12,7 @@
 // Held-out is whole packages, never single files: files of a package are too alike. Of a text in both parts the
 // training copy goes, else the first by path stays.
 //
-// Files are read twice, and of each only the manifest's entry and a signature stay in memory: about 1 KB.
+// Files are read twice; between, each is its entry in the manifest and a signature.
 #pragma once
 
 #include <cstdint>
