@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <set>
 #include <string>
 
@@ -14,7 +15,7 @@ namespace {
 std::string lines(int first, int count) {
   std::string text;
   for (int i = first; i < first + count; ++i)
-    text += "value_" + std::to_string(i) + " = " + std::to_string(i * i) + "\n";
+    text += "value_" + std::to_string(i) + " = " + std::to_string(int64_t{i} * i) + "\n";
   return text;
 }
 
