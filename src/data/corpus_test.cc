@@ -209,7 +209,8 @@ TEST_F(CorpusTest, SharesAreCappedAndThreadsChangeNothing) {
   EXPECT_TRUE(one.packages_capped);
   EXPECT_LT(one.report().at("largest_package_share").as_double(), 0.12);
   EXPECT_EQ(one.report().at("largest_package").as_string(), "large");
-  EXPECT_GT(one.report().at("dropped").at("beyond the tests' share").as_int(), 10);
+  // 36 of the 40 tests fit in a third of the other files' 3.2 KB.
+  EXPECT_EQ(one.report().at("dropped").at("beyond the tests' share").as_int(), 4);
   EXPECT_GT(one.report().at("dropped").at("beyond the package's share").as_int(), 10);
 }
 
