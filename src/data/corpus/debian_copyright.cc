@@ -121,15 +121,9 @@ std::string license_of_field(std::string_view value, const Texts& texts) {
   return license;
 }
 
-bool is_machine_readable(const std::vector<Paragraph>& paragraphs) {
-  if (paragraphs.empty()) return false;
-  const Field* format = find(paragraphs.front(), "Format");
-  if (format == nullptr) format = find(paragraphs.front(), "Format-Specification");
-  if (format != nullptr) return true;
-  const auto has_files = [](const Paragraph& p) {
-    return find(p, "Files") != nullptr && find(p, "License") != nullptr;
-  };
-  return std::any_of(paragraphs.begin(), paragraphs.end(), has_files);
+bool has_format(const std::vector<Paragraph>& paragraphs) {
+  return !paragraphs.empty() &&
+         (find(paragraphs.front(), "Format") != nullptr || find(paragraphs.front(), "Format-Specification") != nullptr);
 }
 
 bool is_source_folder(std::string_view name) {
@@ -195,11 +189,9 @@ DebianCopyright parse_debian_copyright(std::string_view text, std::string_view w
   DebianCopyright out;
   out.otherwise_ = kUnknownLicense;
   const std::vector<Paragraph> paragraphs = paragraphs_of(text);
-  out.machine_readable_ = is_machine_readable(paragraphs);
-  if (!out.machine_readable_) {
-    out.otherwise_ = classify_license_text(text);
-    return out;
-  }
+  out.machine_readable_ = has_format(paragraphs);
+  // Free text may have "Files:" paragraphs too, as CPython's: they are exceptions to what the text as a whole says.
+  if (!out.machine_readable_) out.otherwise_ = classify_license_text(text);
   Texts texts;
   for (const Paragraph& p : paragraphs) {
     const Field* license = find(p, "License");
@@ -213,7 +205,7 @@ DebianCopyright parse_debian_copyright(std::string_view text, std::string_view w
     const Field *files = find(p, "Files"), *license = find(p, "License");
     if (license == nullptr) continue;
     if (files == nullptr) {
-      if (&p == &paragraphs.front()) out.otherwise_ = license_of_field(license->value, texts);
+      if (out.machine_readable_ && &p == &paragraphs.front()) out.otherwise_ = license_of_field(license->value, texts);
       continue;
     }
     DebianCopyright::Stanza stanza{split_patterns(files->value), license_of_field(license->value, texts)};

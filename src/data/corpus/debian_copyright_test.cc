@@ -84,6 +84,15 @@ TEST(DebianCopyright, FreeTextIsToldByPhrases) {
   EXPECT_EQ(parse_debian_copyright("").license_of("x.py"), kUnknownLicense);
 }
 
+TEST(DebianCopyright, FreeTextMayHaveExceptions) {
+  const DebianCopyright c = parse_debian_copyright(
+      "License:\n\nPYTHON SOFTWARE FOUNDATION LICENSE VERSION 2\n\nFiles: Lib/multi/*\nCopyright: me\nLicense: "
+      "BSD-3\n");
+  EXPECT_FALSE(c.machine_readable());
+  EXPECT_EQ(c.license_of("os.py"), "PSF-2.0");
+  EXPECT_EQ(c.license_of("multi/a.py"), "BSD-3-Clause");
+}
+
 TEST(DebianCopyright, GlobsMatchAsTheFormatSays) {
   EXPECT_TRUE(glob_matches("*", "a/b/c"));
   EXPECT_TRUE(glob_matches("a/*.py", "a/b/c.py"));
