@@ -104,6 +104,21 @@ std::vector<std::string> split_patterns(std::string_view value) {
 
 using Texts = std::unordered_map<std::string, std::string>;  // name in lower case -> what its text says
 
+// Whether an expression has a license in it that is known by name. A text that begins on the line of the field's name
+// ("License: Permission to use, copy and modify ...") reads as an expression too, of nothing that is.
+bool names_a_license(std::string_view expression) {
+  for (size_t at = 0; at < expression.size();) {
+    const size_t begin = expression.find_first_not_of(" ()", at);
+    if (begin == std::string_view::npos) break;
+    const size_t end = std::min(expression.find_first_of(" ()", begin), expression.size());
+    const std::string_view word = expression.substr(begin, end - begin);
+    at = end;
+    if (word == "AND" || word == "OR" || word == kUnknownLicense) continue;
+    if (!word.starts_with("LicenseRef-") || word == "LicenseRef-BSD") return true;
+  }
+  return false;
+}
+
 std::string license_of_field(std::string_view value, const Texts& texts) {
   const LicenseField field = split_license(value);
   std::optional<std::string> body;  // told once: an expression may have hundreds of names
@@ -115,7 +130,7 @@ std::string license_of_field(std::string_view value, const Texts& texts) {
   if (field.synopsis.empty()) return classify_license_text(field.body);
   std::string license = license_expression(field.synopsis, by_text);
   // The text began on the first line, or the name is somebody's own.
-  if (license.starts_with("LicenseRef-") && license != "LicenseRef-BSD" && license.find(' ') == std::string::npos) {
+  if (!names_a_license(license)) {
     if (std::string told = classify_license_text(value); told != kUnknownLicense) return told;
   }
   return license;

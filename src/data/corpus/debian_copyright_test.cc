@@ -84,6 +84,26 @@ TEST(DebianCopyright, FreeTextIsToldByPhrases) {
   EXPECT_EQ(parse_debian_copyright("").license_of("x.py"), kUnknownLicense);
 }
 
+TEST(DebianCopyright, ATextMayBeginOnTheFieldsLine) {
+  const auto license = [](const std::string& value) {
+    return parse_debian_copyright("Format: x\n\nFiles: *\nCopyright: me\nLicense: " + value + "\n").license_of("a");
+  };
+  EXPECT_EQ(
+      license("Permission is hereby granted, free of charge, to any person obtaining\n a copy of this software and "
+              "associated files.\n The above copyright notice and this permission notice shall be included."),
+      "MIT");
+  EXPECT_EQ(license("Redistribution and use in source and binary forms, with or without\n modification, are permitted. "
+                    "Neither the name\n of the author"),
+            "BSD-3-Clause");
+  // A name that is known is what counts, whatever the text says of its other half.
+  EXPECT_EQ(
+      license("GPL-2 and Own\n Permission is hereby granted, free of charge, to any person obtaining a copy of this "
+              "software. The above copyright notice and this permission notice shall be included."),
+      "GPL-2.0-only AND MIT");
+  EXPECT_EQ(license("Own, Other and Third\n Do as you like."),
+            "LicenseRef-Own AND LicenseRef-Other AND LicenseRef-Third");
+}
+
 TEST(DebianCopyright, FreeTextMayHaveExceptions) {
   const DebianCopyright c = parse_debian_copyright(
       "License:\n\nPYTHON SOFTWARE FOUNDATION LICENSE VERSION 2\n\nFiles: Lib/multi/*\nCopyright: me\nLicense: "

@@ -174,7 +174,7 @@ DocumentSource::Text DocumentSource::read(size_t document, const std::string& pa
 fs::path python_standard_library() {
   const std::string ask = " -I -S -c \"import os; print(os.path.dirname(os.__file__))\"";
   for (const char* python : {"/usr/bin/python3", "python3"}) {
-    const fs::path folder = output_of(python + ask);
+    fs::path folder = output_of(python + ask);
     if (!folder.empty() && fs::is_directory(folder)) return folder;
   }
   std::set<fs::path> folders;  // installed without its program
