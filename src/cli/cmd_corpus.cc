@@ -13,6 +13,8 @@ void cmd_corpus(CommandLine& line) {
   line.shortcut("--source", "corpus.source", "DIR...");
   line.shortcut("--jsonl", "corpus.jsonl", "FILE");
   line.shortcut("--field", "corpus.field", "KEY");
+  line.shortcut("--license", "corpus.license", "SPDX...");
+  line.shortcut("--exclude-benchmarks", "corpus.exclude_benchmarks", "FILE...");
   line.shortcut("--tokenizer", "tokenizer.file", "FILE");
   line.shortcut("--vocab-size", "tokenizer.vocab_size", "N");
   line.shortcut("--fim-rate", "fim.rate", "SHARE");
@@ -21,7 +23,7 @@ void cmd_corpus(CommandLine& line) {
   line.threads(threads);
   if (!line.parse()) return;
 
-  const PreparedCorpus made = prepare_corpus(config, out);
+  const PreparedCorpus made = prepare_corpus(config, out, threads);
   print(made.report.dump(2) + "\n");
   print(fmt::format("{}\n{}\n{}\n{}\n", made.manifest.string(), made.tokenizer.string(), made.train_shard.string(),
                     made.held_out_shard.string()));

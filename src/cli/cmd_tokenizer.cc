@@ -26,7 +26,7 @@ void cmd_tokenizer_train(CommandLine& line) {
   line.unused_seed();
   if (!line.parse()) return;
 
-  const Tokenizer tokenizer = train_tokenizer(collect_corpus(config.corpus), config.tokenizer.vocab_size);
+  const Tokenizer tokenizer = train_tokenizer(scan_corpus(config.corpus), config.tokenizer.vocab_size);
   tokenizer.save(out);
   print(fmt::format("{}: {} tokens\n", out, tokenizer.vocab_size()));
 }

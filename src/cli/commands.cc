@@ -8,6 +8,8 @@ std::span<const Command> commands() {
   static constexpr Command kCommands[] = {
       {"quickstart", "from the Python source on this machine to a trained model, its figures and a report",
        "ballast quickstart", cmd_quickstart},
+      {"corpus report", "what a corpus was made of and what each rule dropped: tables and a page with plots",
+       "ballast corpus report data", cmd_corpus_report},
       {"corpus", "source files to token shards: collect, filter, split, tokenize", "ballast corpus --source ~/src --out data",
        cmd_corpus},
       {"tokenizer train", "learn a byte-level BPE tokenizer from source files",

@@ -25,6 +25,7 @@ struct Negative {};
 
 void cmd_quickstart(CommandLine& line);
 void cmd_corpus(CommandLine& line);
+void cmd_corpus_report(CommandLine& line);
 void cmd_tokenizer_train(CommandLine& line);
 void cmd_tokenizer_check(CommandLine& line);
 void cmd_tokenizer_encode(CommandLine& line);

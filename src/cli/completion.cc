@@ -183,7 +183,7 @@ std::string zsh_script() {
          R"sh(  esac
   if (($#seconds)); then
     if ((CURRENT == 3)); then
-      _describe -t commands 'command' seconds && return
+      _describe -t commands 'command' seconds
     elif (($seconds[(I)$words[3]:*])); then
       command+=" $words[3]"
       shift words
@@ -231,9 +231,14 @@ complete -c ballast -f
     for (const Command* c : members)
       out += fmt::format("complete -c ballast -n '__ballast_at {} only' -a {} -d {}\n", group, second_word(*c),
                          fish_quoted(c->summary));
+  const auto all_groups = groups();
   for (const Command& c : commands()) {
+    std::string condition = fmt::format("__ballast_at \"{}\"", c.name);
+    if (const auto group = all_groups.find(std::string(c.name)); group != all_groups.end())
+      for (const Command* member : group->second)
+        condition += fmt::format("; and not __ballast_at \"{}\"", member->name);
     for (const LineWord& word : CommandLine::words_of(c)) {
-      const std::string at = fmt::format("complete -c ballast -n '__ballast_at \"{}\"'", c.name);
+      const std::string at = fmt::format("complete -c ballast -n '{}'", condition);
       if (word.names.empty()) {
         if (word.value == Value::path) out += at + " -F\n";
         continue;

@@ -1,30 +1,94 @@
 #include "data/build_shard.h"
 
+#include <algorithm>
+#include <exception>
+
 #include "base/error.h"
+#include "base/thread_pool.h"
 
 namespace ballast {
 
 void require_fim_rate(const FimOptions& fim, const TextEncoder& encoder) {
   if (!(fim.rate >= 0 && fim.rate <= 1)) fail(ErrorKind::usage, "fim.rate", "{} is not between 0 and 1", fim.rate);
+  if (fim.piece_bytes < 0) fail(ErrorKind::usage, "fim.piece_bytes", "{} is below 0", fim.piece_bytes);
   if (fim.rate > 0) require_fim_tokens(encoder);
 }
 
-void build_shard(const std::filesystem::path& path, const Corpus& corpus, Split split, const TextEncoder& encoder,
-                 const FimOptions& fim, const std::function<void(int64_t)>& on_document) {
+namespace {
+
+constexpr size_t kBlock = 64;  // documents encoded at a time
+
+struct Part {
+  std::vector<int32_t> ids;
+  size_t bytes = 0;
+  bool fim = false;
+};
+struct Encoded {
+  std::vector<Part> parts;  // of one document
+  std::exception_ptr error;
+};
+
+// The text in pieces of whole lines, of at most `bytes` each where the lines allow it; 0: in one.
+std::vector<std::string_view> pieces_of(std::string_view text, int64_t bytes) {
+  std::vector<std::string_view> pieces;
+  const auto most = static_cast<size_t>(bytes);
+  while (bytes > 0 && text.size() > most) {
+    size_t end = text.rfind('\n', most - 1);
+    if (end == std::string_view::npos) end = text.find('\n', most);
+    if (end == std::string_view::npos || end + 1 == text.size()) break;
+    pieces.push_back(text.substr(0, end + 1));
+    text.remove_prefix(end + 1);
+  }
+  pieces.push_back(text);
+  return pieces;
+}
+
+// A document's ids. The draw that rearranges it is epoch 0 of its random numbers, its pieces' cuts are the epochs
+// after.
+std::vector<Part> encode_parts(const TextEncoder& encoder, std::string_view text, const FimOptions& fim, double rate,
+                               uint64_t place) {
+  const auto seed = static_cast<uint64_t>(fim.seed);
+  const auto cuts = fim_cuts(text, rate, seed, 0, place);
+  const auto pieces = pieces_of(text, cuts ? fim.piece_bytes : 0);
+  std::vector<Part> parts;
+  for (const std::string_view piece : pieces) {
+    const auto own = pieces.size() == 1 ? cuts : fim_cuts(piece, 1, seed, parts.size() + 1, place);
+    parts.push_back({encode_document(encoder, piece, own), piece.size(), own.has_value()});
+  }
+  return parts;
+}
+
+}  // namespace
+
+void build_shard(const std::filesystem::path& path, const CorpusIndex& corpus, Split split, const TextEncoder& encoder,
+                 const FimOptions& fim, const std::function<void(int64_t)>& on_document, int threads) {
   if (split == Split::train) require_fim_rate(fim, encoder);
   const double rate = split == Split::train ? fim.rate : 0;
-  const auto seed = static_cast<uint64_t>(fim.seed);
   ShardWriter writer(path, {.vocab_size = encoder.vocab_size,
                             .tokenizer_hash = encoder.hash,
                             .corpus_hash = corpus.hash(),
                             .split = split_name(split),
                             .fim_rate = rate,
-                            .fim_seed = seed});
-  uint64_t place = 0;
-  for (const Document* d : corpus.part(split)) {
-    const auto cuts = fim_cuts(d->text, rate, seed, 0, place++);
-    writer.add(encode_document(encoder, d->text, cuts), d->text.size(), cuts.has_value());
-    if (on_document) on_document(static_cast<int64_t>(place));
+                            .fim_seed = static_cast<uint64_t>(fim.seed)});
+  const std::vector<uint32_t> files = corpus.files(split);
+  ThreadPool pool(threads);
+  std::vector<Encoded> block;
+  for (size_t begin = 0; begin < files.size(); begin += kBlock) {
+    block.assign(std::min(kBlock, files.size() - begin), {});
+    pool.for_each(static_cast<int64_t>(block.size()), [&](int64_t task, int) {
+      Encoded& out = block[static_cast<size_t>(task)];
+      const size_t place = begin + static_cast<size_t>(task);
+      try {
+        out.parts = encode_parts(encoder, corpus.read(files[place]), fim, rate, place);
+      } catch (...) {
+        out.error = std::current_exception();
+      }
+    });
+    for (size_t i = 0; i < block.size(); ++i) {
+      if (block[i].error) std::rethrow_exception(block[i].error);
+      for (const Part& part : block[i].parts) writer.add(part.ids, part.bytes, part.fim);
+      if (on_document) on_document(static_cast<int64_t>(begin + i + 1));
+    }
   }
   writer.commit();
 }

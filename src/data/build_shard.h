@@ -15,19 +15,27 @@ namespace ballast {
 struct FimOptions {
   double rate = 0.1;  // of the training documents; held-out ones are never rearranged
   int64_t seed = 0;
+  int64_t piece_bytes = 0;
 
   template <class V>
   void visit(V& v) {
     v("rate", rate, "share of the training documents rearranged to prefix, suffix, middle; held-out ones never are");
     v("seed", seed, "seed of which ones, and of the cuts");
+    v("piece_bytes", piece_bytes,
+      "cut those documents into pieces of so many bytes first, at line breaks, each a document rearranged by itself: "
+      "then "
+      "a short window can hold prefix, suffix and middle; 0: whole documents");
   }
 };
 
-// Throws Error{usage} for a rate outside [0, 1], or where the tokenizer lacks the tokens that it needs.
+// Throws Error{usage} for a rate outside [0, 1] or negative pieces, or where the tokenizer lacks the tokens that it
+// needs.
 void require_fim_rate(const FimOptions& fim, const TextEncoder& encoder);
 
-// Writes the part `split` of the corpus; on_document(done) is called after each. Throws as require_fim_rate does.
-void build_shard(const std::filesystem::path& path, const Corpus& corpus, Split split, const TextEncoder& encoder,
-                 const FimOptions& fim, const std::function<void(int64_t)>& on_document = {});
+// Writes the part `split` of the corpus; on_document(done) is called after each. Texts are read as they are needed; the
+// file does not depend on `threads` (0: all cores), of which the encoder must not mind several. Throws as
+// require_fim_rate does, and what CorpusIndex::read throws.
+void build_shard(const std::filesystem::path& path, const CorpusIndex& corpus, Split split, const TextEncoder& encoder,
+                 const FimOptions& fim, const std::function<void(int64_t)>& on_document = {}, int threads = 1);
 
 }  // namespace ballast

@@ -1,5 +1,7 @@
 #include "data/prepare.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -12,17 +14,23 @@ namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
+constexpr int64_t kTokenizerSample = 64'000'000;  // bytes; more would change few of some ten thousand merges
+
 void stop_if_interrupted(const char* stage) {
   if (interrupted()) fail(ErrorKind::interrupted, stage, "interrupted; nothing of it was written");
 }
 
-Json write_shard(const fs::path& path, const Corpus& corpus, Split split, const TextEncoder& encoder, const FimOptions& fim) {
-  const auto documents = static_cast<int64_t>(corpus.part(split).size());
+Json write_shard(const fs::path& path, const CorpusIndex& corpus, Split split, const TextEncoder& encoder,
+                 const FimOptions& fim, int threads) {
+  const auto documents = static_cast<int64_t>(corpus.files(split).size());
   Progress progress(fmt::format("shard {}", split_name(split)), documents, "documents");
-  build_shard(path, corpus, split, encoder, fim, [&](int64_t done) {
-    stop_if_interrupted("shard");
-    progress.update(done);
-  });
+  build_shard(
+      path, corpus, split, encoder, fim,
+      [&](int64_t done) {
+        stop_if_interrupted("shard");
+        progress.update(done);
+      },
+      threads);
   progress.finish();
   const ShardReader shard(path);
   Json out = Json::object();
@@ -32,9 +40,23 @@ Json write_shard(const fs::path& path, const Corpus& corpus, Split split, const 
   return out;
 }
 
+// The files that the tokenizer learns from, in the order of their paths.
+std::vector<uint32_t> training_sample(const CorpusIndex& corpus) {
+  std::vector<uint32_t> files = corpus.files(Split::train);
+  if (corpus.bytes(Split::train) <= kTokenizerSample) return files;
+  const auto& manifest = corpus.manifest;
+  std::sort(files.begin(), files.end(),
+            [&](uint32_t a, uint32_t b) { return manifest[a].sha256 < manifest[b].sha256; });
+  int64_t taken = 0;
+  const auto full = [&](uint32_t file) { return (taken += manifest[file].bytes) > kTokenizerSample; };
+  files.erase(std::find_if(files.begin(), files.end(), full), files.end());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 }  // namespace
 
-Tokenizer train_tokenizer(const Corpus& corpus, int vocab_size) {
+Tokenizer train_tokenizer(const CorpusIndex& corpus, int vocab_size) {
   Progress progress("tokenizer", vocab_size, "tokens");
   TrainerOptions options;
   options.progress = [&](int64_t done, int64_t total) {
@@ -42,7 +64,10 @@ Tokenizer train_tokenizer(const Corpus& corpus, int vocab_size) {
     progress.update(done + vocab_size - total);
   };
   BpeTrainer trainer(options);
-  for (const Document* d : corpus.part(Split::train)) trainer.add(d->text);
+  for (const uint32_t file : training_sample(corpus)) {
+    stop_if_interrupted("tokenizer");
+    trainer.add(corpus.read(file));
+  }
   Tokenizer tokenizer = trainer.train(vocab_size);
   progress.finish();
   if (tokenizer.vocab_size() < vocab_size)
@@ -50,10 +75,11 @@ Tokenizer train_tokenizer(const Corpus& corpus, int vocab_size) {
   return tokenizer;
 }
 
-PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder) {
+PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder, int threads) {
   log_info("collecting documents");
-  const Corpus corpus = collect_corpus(recipe.corpus);
-  log_info("{}: {} of {} files kept", corpus.origin, corpus.documents.size(), corpus.manifest.size());
+  const CorpusIndex corpus = scan_corpus(recipe.corpus, threads);
+  log_info("{}: {} of {} files kept", corpus.origin,
+           corpus.files(Split::train).size() + corpus.files(Split::held_out).size(), corpus.manifest.size());
   const Tokenizer tokenizer = recipe.tokenizer.file.empty() ? train_tokenizer(corpus, recipe.tokenizer.vocab_size)
                                                             : Tokenizer::load(recipe.tokenizer.file);
   TextEncoder encoder = text_encoder(tokenizer, "");
@@ -67,8 +93,9 @@ PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder
   tokenizer.save(made.tokenizer);
   encoder.hash = sha256_hex(read_file(made.tokenizer));
   corpus.write_manifest(made.manifest);
-  made.report["train_shard"] = write_shard(made.train_shard, corpus, Split::train, encoder, recipe.fim);
-  made.report["held_out_shard"] = write_shard(made.held_out_shard, corpus, Split::held_out, encoder, recipe.fim);
+  made.report["train_shard"] = write_shard(made.train_shard, corpus, Split::train, encoder, recipe.fim, threads);
+  made.report["held_out_shard"] =
+      write_shard(made.held_out_shard, corpus, Split::held_out, encoder, recipe.fim, threads);
   return made;
 }
 

@@ -53,17 +53,18 @@ struct CorpusRecipe {
   }
 };
 
-// Trains on the training part. Shows progress. Throws Error{usage} where the vocabulary is too small.
-Tokenizer train_tokenizer(const Corpus& corpus, int vocab_size);
+// Trains on the training part: on all of it up to 64 MB, else on as much of it, files by the order of their sha256. Shows
+// progress. Throws Error{usage} where the vocabulary is too small.
+Tokenizer train_tokenizer(const CorpusIndex& corpus, int vocab_size);
 
 struct PreparedCorpus {
   std::filesystem::path manifest, tokenizer, train_shard, held_out_shard;
-  Json report;  // Corpus::report(), and tokens and documents of each shard
+  Json report;  // CorpusIndex::report(), and tokens and documents of each shard
 };
 
 // Writes manifest.jsonl, tokenizer.json (with tokenizer_config.json), train.shard and held_out.shard to `folder`, each
 // as a whole or not at all; the folder is made only when the corpus and the tokenizer are known to be good. Shows
-// progress. Throws what collect_corpus, the tokenizer and build_shard throw.
-PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const std::filesystem::path& folder);
+// progress. Texts are never all in memory. Throws what scan_corpus, the tokenizer and build_shard throw.
+PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const std::filesystem::path& folder, int threads = 0);
 
 }  // namespace ballast
