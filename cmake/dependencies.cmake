@@ -42,6 +42,7 @@ require_library(PCRE2_LIBRARY pcre2-8 libpcre2-dev)
 require_header(LZMA_INCLUDE lzma.h liblzma-dev)
 require_library(LZMA_LIBRARY lzma liblzma-dev)
 require_header(OPENSSL_INCLUDE openssl/evp.h libssl-dev)
+require_header(OPENSSL_CONF_INCLUDE openssl/opensslconf.h libssl-dev)  # a folder per architecture
 require_library(CRYPTO_LIBRARY crypto libssl-dev)
 if(BALLAST_TESTS)
   require_header(GTEST_INCLUDE gtest/gtest.h libgtest-dev)

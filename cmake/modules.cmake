@@ -83,7 +83,7 @@ if(BALLAST_TESTS)
 endif()
 
 ballast_module(base LIBRARIES ${CRYPTO_LIBRARY}
-               INCLUDES ${NLOHMANN_INCLUDE} ${TOMLPP_INCLUDE} ${OPENSSL_INCLUDE})
+               INCLUDES ${NLOHMANN_INCLUDE} ${TOMLPP_INCLUDE} ${OPENSSL_INCLUDE} ${OPENSSL_CONF_INCLUDE})
 ballast_module(core FLOORS base LIBRARIES $<$<BOOL:${BALLAST_CUDA}>:CUDA::cudart>)
 # Three SIMD tiers are enough: AVX-512, AVX2, and the portable fallback. Each further one costs compile time.
 ballast_module(ops FLOORS core LIBRARIES ${DNNL_LIBRARY} ${HWY_LIBRARY} ${OpenMP_CXX_LIBRARIES}

@@ -56,7 +56,7 @@ constexpr const char* expected_text() {
 std::string found_text(const Json& v) {
   if (v.is_array() || v.is_object() || v.is_null()) return v.type_name();
   std::string text = v.dump();
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  if (text.size() > 60) text.replace(57, std::string::npos, "...");
   return text;
 }
 
