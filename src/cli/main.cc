@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "cli/commands.h"
 #include "dist/mpi.h"
+#include "ops/cpu_backend.h"
 
 namespace ballast::cli {
 namespace {
@@ -93,6 +94,7 @@ void run(std::vector<std::string> words) {
 int guarded(int argc, char** argv) {
   const auto complain = [](const std::string& text) { std::fputs(("ballast: error: " + text + "\n").c_str(), stderr); };
   try {
+    ops::limit_isa();
     run({argv + 1, argv + argc});
     return kOk;
   } catch (const Negative&) {

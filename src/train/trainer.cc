@@ -8,6 +8,7 @@
 #include <deque>
 #include <limits>
 
+#include "base/checksums.h"
 #include "base/config.h"
 #include "base/file.h"
 #include "base/human.h"
@@ -114,11 +115,15 @@ class Trainer {
 
   // A resumed run keeps the type it was trained in.
   DType choose_dtype() {
-    if (resume_from_) {
-      state_ = read_checkpoint_state(*resume_from_);
-      return compute_dtype(state_.at("environment").at("dtype").as_string());
+    if (!resume_from_) return compute_dtype(config_.train.dtype);
+    state_ = read_checkpoint_state(*resume_from_);
+    const std::string where = (*resume_from_ / "trainer/state.json").string();
+    const std::string kept = state_.at("environment", where).at("dtype", where).as_string(where);
+    if (config_.train.dtype != "auto" && config_.train.dtype != kept) {
+      log_warning("the run goes on in {}, as it began; train.dtype = {} is for new runs", kept, config_.train.dtype);
+      config_.train.dtype = kept;
     }
-    return compute_dtype(config_.train.dtype);
+    return compute_dtype(kept);
   }
 
   void start() {
@@ -127,6 +132,7 @@ class Trainer {
       load_checkpoint(*resume_from_, params_);
       restore(position);
     } else if (options_.init_from) {
+      verify_checksums(*options_.init_from);
       load_weights(params_, Checkpoint::open(*options_.init_from));
     } else {
       params_.initialize(static_cast<uint64_t>(config_.train.seed), config_.model.initializer_range);
