@@ -75,13 +75,13 @@ void save_checkpoint(const fs::path& checkpoints, const std::string& name, const
     whole["format"] = kFormat;
     write_file_atomic(partial / "trainer" / "state.json", whole.dump(1) + "\n");
     write_checksums(partial);
+    discard_folder(final);
+    fs::rename(partial, final);
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(partial, ignored);
     throw;
   }
-  discard_folder(final);
-  fs::rename(partial, final);
   sync_folder(checkpoints);
 }
 

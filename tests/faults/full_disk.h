@@ -39,16 +39,19 @@ class FullDisk {
   }
 
   // Counts calls on files under `folder` and refuses them from the `full_from`-th on (from 1; 0: none).
-  static Outcome run(const std::vector<std::string>& arguments, const fs::path& folder, int full_from) {
-    return FullDisk(folder, full_from).trace(arguments);
+  // `in_child` runs before the program starts.
+  static Outcome run(const std::vector<std::string>& arguments, const fs::path& folder, int full_from,
+                     const std::function<void()>& in_child = {}) {
+    return FullDisk(folder, full_from).trace(arguments, in_child);
   }
 
  private:
   FullDisk(fs::path folder, int full_from) : folder_(std::move(folder)), full_from_(full_from) {}
 
 #ifdef __x86_64__
-  Outcome trace(const std::vector<std::string>& arguments) {
-    Child child = start(arguments, [] {
+  Outcome trace(const std::vector<std::string>& arguments, const std::function<void()>& in_child) {
+    Child child = start(arguments, [&] {
+      if (in_child) in_child();
       setenv("ASAN_OPTIONS", "detect_leaks=0", 1);  // its leak checker is a tracer, too, and there can be but one
       ptrace(PTRACE_TRACEME, 0, 0, 0);
       raise(SIGSTOP);
@@ -145,7 +148,7 @@ class FullDisk {
     return text;
   }
 #else
-  Outcome trace(const std::vector<std::string>&) { return {}; }
+  Outcome trace(const std::vector<std::string>&, const std::function<void()>&) { return {}; }
 #endif
 
   const fs::path folder_;

@@ -50,7 +50,7 @@ class SlowFullDisk : public testing::Test {
         const bool whole = clean.contains(name) && (is_one_of(changing, name) || clean.at(name) == text);
         EXPECT_TRUE(old || whole) << when << " left a half of " << name;
       }
-      const Result again = e2e::run(command);
+      const Result again = e2e::run(command, in_child_);
       EXPECT_EQ(again.code, 0) << when << "; again: " << again.err;
       const Files got = tree(out());
       for (const auto& [name, text] : clean) {
@@ -64,13 +64,13 @@ class SlowFullDisk : public testing::Test {
 
   void at_every_write(const Words& command, const std::function<void(const Files& clean, const std::string&)>& check) {
     restore();
-    const FullDisk::Outcome sound = FullDisk::run(command, out(), 0);
+    const FullDisk::Outcome sound = FullDisk::run(command, out(), 0, in_child_);
     ASSERT_EQ(sound.result.code, 0) << sound.result.err;
     ASSERT_GT(sound.calls, 0);
     const Files clean = tree(out());
     for (int n = 1; n <= sound.calls && !HasFailure(); ++n) {
       restore();
-      const FullDisk::Outcome full = FullDisk::run(command, out(), n);
+      const FullDisk::Outcome full = FullDisk::run(command, out(), n, in_child_);
       const std::string when = "full at call " + std::to_string(n) + " (" + full.refused + ")";
       ASSERT_FALSE(full.refused.empty()) << n;
       EXPECT_EQ(full.result.code, 2) << when << "\n" << full.result.err;
@@ -109,6 +109,7 @@ class SlowFullDisk : public testing::Test {
   }
 
   WorkFolder work_;
+  std::function<void()> in_child_;
 };
 
 TEST_F(SlowFullDisk, UnderACorpus) {
@@ -158,7 +159,6 @@ TEST_F(SlowFullDisk, UnderWhatCommandsPrint) {
   for (const Words& words : std::vector<Words>{
            {"eval", "-m", work_ / "model", "--source", work_ / "src", "--context=32", "--eval.lines=2", "-t", "1"},
            {"inspect", work_ / "model"},
-           {"verify", "--json"},
            {"roofline", work_ / "model"},
            {"completion", "bash"},
            {"study", "skip", "-m", work_ / "model", "--shard", work_ / "data/held_out.shard", "--study.score_tokens=64",
@@ -169,6 +169,12 @@ TEST_F(SlowFullDisk, UnderWhatCommandsPrint) {
     command.insert(command.end(), {"--out", out() / "text"});
     at_every_write(command, {"text"});
   }
+}
+
+// Without a folder, verify unpacks its reference model into a temporary one.
+TEST_F(SlowFullDisk, UnderAVerification) {
+  in_child_ = [folder = out()] { setenv("TMPDIR", folder.c_str(), 1); };
+  at_every_write({"verify", "--json", "--out", out() / "text", "-t", "1"}, {"text"});
 }
 
 }  // namespace
