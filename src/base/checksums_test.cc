@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "base/error.h"
 #include "base/file.h"
 
@@ -45,7 +47,7 @@ TEST_F(Checksums, EveryBitOfEveryFileCounts) {
     for (size_t bit = 0; bit < sound.size() * 8; ++bit) {
       std::string text = sound;
       text[bit / 8] = static_cast<char>(text[bit / 8] ^ 1 << bit % 8);
-      write_file_atomic(folder_ / name, text);
+      std::ofstream(folder_ / name, std::ios::binary) << text;  // thousands of them: not synced
       EXPECT_NE(refusal().find(name), std::string::npos) << name << " bit " << bit << ": " << refusal();
     }
     write_file_atomic(folder_ / name, sound);
