@@ -148,8 +148,8 @@ class Trainer {
     remove_leftovers(options_.run / "checkpoints");
     folder_ = std::make_unique<RunFolder>(options_.run, moe_layers, config_.model.n_routed_experts, position);
     write_file_atomic(folder_->path() / "config.toml", "format = 1\n\n" + write_toml(config_to_json(config_)));
-    if (!resume_from_) validate_now();
-    else if (!best_name_.empty()) mark_best(folder_->checkpoints(), best_name_, best_);
+    if (resume_from_) finish_save();  // the process before may have ended between the checkpoint and the rest
+    else validate_now();
     if (probes() && !(resume_from_ && health_.load(*resume_from_ / "trainer" / kHealthFile, data_.shape().tokens())))
       for_each_probed([&](size_t l, const Pass& routed) { health_.remember(l, host<int32_t>(routed.route_ids.index(l))); });
   }
@@ -426,7 +426,11 @@ class Trainer {
     save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, config_.data.tokenizer, s,
                     [&](const fs::path& trainer) { if (probes()) health_.save(trainer / kHealthFile); });
     saved_ = next_;
-    if (best_name_ == checkpoint_name(next_)) mark_best(folder_->checkpoints(), best_name_, best_);
+    finish_save();
+  }
+
+  void finish_save() {
+    if (!best_name_.empty()) mark_best(folder_->checkpoints(), best_name_, best_);
     prune_checkpoints(folder_->checkpoints(), config_.train.keep_last, best_name_);
   }
 

@@ -91,7 +91,7 @@ class FullDisk {
     bool& inside = inside_[thread];
     inside = !inside;
     if (!inside) {
-      if (refused_.erase(thread) > 0) ptrace(PTRACE_POKEUSER, thread, kResult, -ENOSPC);
+      if (refused_.erase(thread) > 0) ptrace(PTRACE_POKEUSER, thread, kResult, -long{ENOSPC});
       return;
     }
     user_regs_struct r;

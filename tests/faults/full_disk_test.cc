@@ -84,7 +84,7 @@ class SlowFullDisk : public testing::Test {
         EXPECT_EQ(name.find(".tmp-"), std::string::npos) << when << " left " << name;
       check(clean, when);
     }
-    std::printf("%s: %d calls, each refused once\n", command.front().c_str(), sound.calls);
+    if (!HasFailure()) std::printf("%s: %d calls, each refused once\n", command.front().c_str(), sound.calls);
   }
 
   static bool is_one_of(const std::vector<std::string>& names, const std::string& name) {
@@ -157,12 +157,13 @@ TEST_F(SlowFullDisk, UnderWhatCommandsPrint) {
   const fs::path model = *latest_checkpoint(out() / "run/checkpoints");
   fs::rename(model, work_ / "model");
   for (const Words& words : std::vector<Words>{
-           {"eval", "-m", work_ / "model", "--source", work_ / "src", "--context=32", "--eval.lines=2", "-t", "1"},
+           {"eval", "-m", work_ / "model", "--source", work_ / "src", "--context=32", "--eval.lines=2",
+            "--eval.prompt_bytes=16", "--eval.line_tokens=4", "-t", "1"},
            {"inspect", work_ / "model"},
            {"roofline", work_ / "model"},
            {"completion", "bash"},
            {"study", "skip", "-m", work_ / "model", "--shard", work_ / "data/held_out.shard", "--study.score_tokens=64",
-            "--study.window=32", "--study.calibration_tokens=32", "--study.rounds=1", "--study.prompt=8",
+            "--study.window=32", "--study.calibration_tokens=32", "--study.rounds=2", "--study.prompt=8",
             "--study.decode=4", "--dtype=f32", "-t", "1"},
        }) {
     Words command = words;

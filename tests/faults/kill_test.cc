@@ -18,7 +18,7 @@ class SlowKills : public Resume {
     recipe_.balance.probe_every = 3;
   }
 
-  // The files of a checkpoint that is being written now; empty where none is.
+  // The folder of a checkpoint that is being written now, and its files; empty where none is.
   std::vector<std::string> in_the_making() const {
     std::vector<std::string> names;
     std::error_code error;  // the folder changes under our eyes
@@ -75,13 +75,19 @@ class SlowKills : public Resume {
       ++killed_;
       std::printf("kill %2d (%s, seed %d.%d): after %2d lines of metrics, %s\n", killed_, dtype, static_cast<int>(seed), i,
                   static_cast<int>(lines("killed")),
-                  left.empty() ? "between checkpoints" : ("inside the write of " + left.back()).c_str());
+                  left.empty() ? "between checkpoints" : ("inside the write of" + listed(left)).c_str());
       SCOPED_TRACE("kill " + std::to_string(killed_));
       expect_done(command("killed", {"--resume"}));
       expect_equal_runs(work_ / "killed", work_ / "whole");
       if (HasFailure()) return;
       ++i;
     }
+  }
+
+  static std::string listed(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += " " + name.substr(text.empty() ? 0 : names.front().size() + 1);
+    return text;
   }
 
   int killed_ = 0, inside_ = 0;

@@ -17,7 +17,8 @@ TEST_F(Signal, StopsACommandThatOnlyComputes) {
   const fs::path model = work_ / "run/checkpoints/step-000001";
   for (const int signal : {SIGINT, SIGTERM}) {
     for (const Words& words : std::vector<Words>{
-             {"eval", "-m", model, "--source", work_ / "src", "--context=32", "--eval.stride=1", "-t", "1"},
+             {"eval", "-m", model, "--source", work_ / "src", "--context=32", "--eval.stride=1",
+              "--eval.prompt_bytes=16", "--eval.line_tokens=4", "-t", "1"},
              {"study", "skip", "-m", model, "--shard", work_ / "data/held_out.shard", "--study.window=32",
               "--study.calibration_tokens=32", "--study.prompt=8", "--study.decode=8", "--study.rounds=1000000", "-t", "1"},
          }) {
