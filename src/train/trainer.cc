@@ -120,7 +120,8 @@ class Trainer {
     const std::string where = (*resume_from_ / "trainer/state.json").string();
     const std::string kept = state_.at("environment", where).at("dtype", where).as_string(where);
     if (config_.train.dtype != "auto" && config_.train.dtype != kept) {
-      log_warning("the run goes on in {}, as it began; train.dtype = {} is for new runs", kept, config_.train.dtype);
+      if (lead())
+        log_warning("the run goes on in {}, as it began; train.dtype = {} is for new runs", kept, config_.train.dtype);
       config_.train.dtype = kept;
     }
     return compute_dtype(kept);
