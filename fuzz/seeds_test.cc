@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 
-#define BALLAST_FUZZ_TARGETS(X) X(config) X(jsonl) X(recipe) X(safetensors) X(shard) X(tokenizer)
+#define BALLAST_FUZZ_TARGETS(X) X(config) X(debian_copyright) X(jsonl) X(recipe) X(safetensors) X(shard) X(tokenizer)
 
 extern "C" {
 #define X(name) int fuzz_##name(const uint8_t* data, size_t size);
