@@ -30,7 +30,7 @@ std::string tour() {
          "\nEvery command knows -h, --seed N, -t N (threads) and --out PATH. Commands with a configuration read a recipe\n"
          "with --config FILE (TOML); --section.key value, or --section.key=value, sets a single key and wins over the\n"
          "recipe.\n"
-         "Exit codes: 0 done, 1 a comparison failed or a bug, 2 wrong input, 130 interrupted.\n";
+         "Exit codes: 0 done, 1 a comparison failed or a bug, 2 wrong input or a full disk, 130 interrupted.\n";
 }
 
 std::vector<std::string> names_starting_with(std::string_view word) {
