@@ -33,12 +33,19 @@ EmbeddedGolden::EmbeddedGolden() {
     out.write(begin, end - begin);
     if (!out.flush()) fail(ErrorKind::device, (folder_ / file).string(), "cannot write: {}", std::strerror(errno));
   };
-  write("config.json", ballast_golden_config, ballast_golden_config_end);
-  write("model.safetensors", ballast_golden_model, ballast_golden_model_end);
-  write("reference.safetensors", ballast_golden_reference, ballast_golden_reference_end);
+  try {
+    write("config.json", ballast_golden_config, ballast_golden_config_end);
+    write("model.safetensors", ballast_golden_model, ballast_golden_model_end);
+    write("reference.safetensors", ballast_golden_reference, ballast_golden_reference_end);
+  } catch (const Error&) {
+    remove();
+    throw;
+  }
 }
 
-EmbeddedGolden::~EmbeddedGolden() {
+EmbeddedGolden::~EmbeddedGolden() { remove(); }
+
+void EmbeddedGolden::remove() {
   std::error_code ignored;
   fs::remove_all(folder_, ignored);
 }

@@ -16,6 +16,8 @@ class EmbeddedGolden {
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
+  void remove();
+
   std::filesystem::path folder_;
 };
 

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "cli/commands.h"
 #include "dist/mpi.h"
+#include "ops/cpu_backend.h"
 
 namespace ballast::cli {
 namespace {
@@ -29,7 +30,7 @@ std::string tour() {
          "\nEvery command knows -h, --seed N, -t N (threads) and --out PATH. Commands with a configuration read a recipe\n"
          "with --config FILE (TOML); --section.key value, or --section.key=value, sets a single key and wins over the\n"
          "recipe.\n"
-         "Exit codes: 0 done, 1 a comparison failed or a bug, 2 wrong input, 130 interrupted.\n";
+         "Exit codes: 0 done, 1 a comparison failed or a bug, 2 wrong input or a full disk, 130 interrupted.\n";
 }
 
 std::vector<std::string> names_starting_with(std::string_view word) {
@@ -93,6 +94,7 @@ void run(std::vector<std::string> words) {
 int guarded(int argc, char** argv) {
   const auto complain = [](const std::string& text) { std::fputs(("ballast: error: " + text + "\n").c_str(), stderr); };
   try {
+    ops::limit_isa();
     run({argv + 1, argv + argc});
     return kOk;
   } catch (const Negative&) {

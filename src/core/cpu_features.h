@@ -5,8 +5,11 @@
 
 namespace ballast {
 
-bool cpu_has_bf16_products();  // AVX512-BF16 or AMX-BF16
-std::string cpu_isa();         // the best of "amx_bf16", "avx512_bf16", "avx512", "avx2", "baseline"
+// The best of "amx_bf16", "avx512_bf16", "avx512", "avx2" and "baseline" that this CPU has and the environment variable
+// BALLAST_ISA, which holds one of these words, allows. Throws Error{usage} where it holds another.
+std::string cpu_isa();
+bool cpu_isa_is_limited();     // by BALLAST_ISA; the kernels follow after ops::limit_isa()
+bool cpu_has_bf16_products();  // AVX512-BF16 or AMX-BF16, and allowed
 std::string cpu_model();       // "AMD EPYC 9B45"
 
 }  // namespace ballast

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "eval/metrics.h"
@@ -174,6 +175,7 @@ HeldOutResult score_held_out(Generator& model, const Documents& documents, const
       d.tokens += requests[at].scored;
       done += requests[at].scored;
     }
+    if (interrupted()) fail(ErrorKind::interrupted, "eval", "stopped before it was done");
     progress.update(done);
   }
   progress.finish();

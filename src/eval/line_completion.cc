@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "eval/metrics.h"
@@ -231,6 +232,7 @@ LineResult complete_lines(Generator& model, const std::vector<LineTask>& tasks, 
     for (size_t i = 0; i < completions.size(); ++i, ++at) {
       add_record(result, tasks[at], trimmed(cut_completion(completions[i].text, requests[i])));
     }
+    if (interrupted()) fail(ErrorKind::interrupted, "eval", "stopped before it was done");
     progress.update(static_cast<int64_t>(at));
   }
   progress.finish();

@@ -1,5 +1,6 @@
 #include "infer/load.h"
 
+#include "base/checksums.h"
 #include "model/weights.h"
 #include "tokenizer/tokenizer_json.h"
 
@@ -25,6 +26,7 @@ LoadedModel load_model(const fs::path& folder, Device& device, DType storage) {
       fail(ErrorKind::format, file.string(), "{} tokens, but the model's vocab_size is {}: they do not belong together",
            m.optional_tokenizer->vocab_size(), m.config.vocab_size);
   }
+  verify_checksums(folder);  // where it is a checkpoint of ours
   const Checkpoint weights = Checkpoint::open(folder);
   m.params = std::make_unique<ParamStore>(device, make_param_table(m.config), ParamStore::Options{.storage = storage});
   load_weights(*m.params, weights);

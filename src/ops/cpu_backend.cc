@@ -4,7 +4,23 @@
 #include <hwy/highway.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "base/error.h"
+#include "core/cpu_features.h"
+
 namespace ballast::ops {
+
+void limit_isa() {
+  if (!cpu_isa_is_limited()) return;
+  const std::string isa = cpu_isa();
+  const bool avx512 = isa.starts_with("avx512");
+  constexpr int64_t kAvx512 = HWY_AVX3 | HWY_AVX3_DL, kAbove = kAvx512 | HWY_AVX2 | HWY_SSE4 | HWY_SSSE3;
+  if (!avx512) hwy::DisableTargets(isa == "avx2" ? kAvx512 : kAbove);
+  const auto most = isa == "avx512_bf16" ? dnnl::cpu_isa::avx512_core_bf16
+                    : avx512             ? dnnl::cpu_isa::avx512_core
+                    : isa == "avx2"      ? dnnl::cpu_isa::avx2
+                                         : dnnl::cpu_isa::sse41;
+  CHECK(dnnl::set_max_cpu_isa(most) == dnnl::status::success);  // else an op came before
+}
 
 std::vector<std::string> simd_tiers() {
   std::vector<std::string> names;

@@ -1,10 +1,13 @@
-// What the CPU kernels of this build are made of, for `ballast --version` and bug reports.
+// What the CPU kernels of this build are made of, for `ballast --version` and bug reports; and the limit on it.
 #pragma once
 
 #include <string>
 #include <vector>
 
 namespace ballast::ops {
+
+// Makes the SIMD kernels and oneDNN keep to cpu_isa() where BALLAST_ISA limits it. Before the first op of the process.
+void limit_isa();
 
 std::vector<std::string> simd_tiers();  // Highway's targets compiled into every kernel, best first: "AVX3", "AVX2", ...
 std::string simd_tier();                // the one of them that runs on this CPU

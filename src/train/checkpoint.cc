@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/checksums.h"
 #include "base/file.h"
 #include "formats/safetensors_writer.h"
 #include "model/weights.h"
@@ -73,19 +74,21 @@ void save_checkpoint(const fs::path& checkpoints, const std::string& name, const
     Json whole = state;
     whole["format"] = kFormat;
     write_file_atomic(partial / "trainer" / "state.json", whole.dump(1) + "\n");
+    write_checksums(partial);
+    discard_folder(final);
+    fs::rename(partial, final);
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(partial, ignored);
     throw;
   }
-  discard_folder(final);
-  fs::rename(partial, final);
   sync_folder(checkpoints);
 }
 
 Json read_checkpoint_state(const fs::path& checkpoint) {
   const fs::path file = checkpoint / "trainer" / "state.json";
   if (!fs::exists(file)) fail(ErrorKind::file, checkpoint.string(), "has no trainer/state.json: weights to start from, not a run to resume (use --init-from)");
+  verify_checksums(checkpoint);
   Json state = Json::read(file);
   const int64_t format = state.at("format", file.string()).as_int(file.string());
   if (format > kFormat)
@@ -93,11 +96,9 @@ Json read_checkpoint_state(const fs::path& checkpoint) {
   return state;
 }
 
-Json load_checkpoint(const fs::path& checkpoint, ParamStore& params) {
-  Json state = read_checkpoint_state(checkpoint);
+void load_checkpoint(const fs::path& checkpoint, ParamStore& params) {
   load_weights(params, Checkpoint::open(checkpoint));
   read_moments(checkpoint / "trainer" / "moments.safetensors", params);
-  return state;
 }
 
 std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints) {

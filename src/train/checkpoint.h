@@ -1,6 +1,6 @@
 // A checkpoint is a Hugging Face folder (config.json, tokenizer.json, model*.safetensors in f32: the masters) plus
-// trainer/ (moments.safetensors, state.json). It is written beside its name and renamed when whole, so a folder under
-// checkpoints/ is complete or absent.
+// trainer/ (moments.safetensors, state.json) and checksums.json over all of them. It is written beside its name and
+// renamed when whole, so a folder under checkpoints/ is complete or absent.
 #pragma once
 
 #include <filesystem>
@@ -18,11 +18,11 @@ void save_checkpoint(const std::filesystem::path& checkpoints, const std::string
                      const ModelConfig& config, const std::filesystem::path& tokenizer, const Json& state,
                      const std::function<void(const std::filesystem::path& trainer)>& more);
 
-// Restores masters, weights and moments; returns the state. Throws Error naming the file where something is missing,
-// damaged or of another shape.
-Json load_checkpoint(const std::filesystem::path& checkpoint, ParamStore& params);
-// The state alone, to decide before memory is planned.
+// Holds all files to their checksums and returns the state, which decides what memory to plan. Throws Error naming the
+// file where something is missing or damaged.
 Json read_checkpoint_state(const std::filesystem::path& checkpoint);
+// Restores masters, weights and moments. Throws Error naming the file where one is of another shape.
+void load_checkpoint(const std::filesystem::path& checkpoint, ParamStore& params);
 
 std::string checkpoint_name(int64_t step);  // "step-000120"
 // The complete checkpoint of the highest step, if any.

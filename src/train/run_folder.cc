@@ -45,7 +45,7 @@ void RunLock::claim() {
   fs::create_directories(run_, error);
   if (error) fail(ErrorKind::file, run_.string(), "cannot create the run folder: {}", error.message());
   lock(O_CREAT);
-  if (fd_ < 0) fail(ErrorKind::file, run_.string(), "cannot write to the run folder: {}", std::strerror(errno));
+  if (fd_ < 0) fail(ErrorKind::file, (run_ / ".lock").string(), "cannot create: {}", std::strerror(errno));
 }
 
 // Without O_CREAT a folder that no run has used stays as it is.

@@ -8,6 +8,7 @@
 #include <deque>
 #include <limits>
 
+#include "base/checksums.h"
 #include "base/config.h"
 #include "base/file.h"
 #include "base/human.h"
@@ -114,11 +115,16 @@ class Trainer {
 
   // A resumed run keeps the type it was trained in.
   DType choose_dtype() {
-    if (resume_from_) {
-      state_ = read_checkpoint_state(*resume_from_);
-      return compute_dtype(state_.at("environment").at("dtype").as_string());
+    if (!resume_from_) return compute_dtype(config_.train.dtype);
+    state_ = read_checkpoint_state(*resume_from_);
+    const std::string where = (*resume_from_ / "trainer/state.json").string();
+    const std::string kept = state_.at("environment", where).at("dtype", where).as_string(where);
+    if (config_.train.dtype != "auto" && config_.train.dtype != kept) {
+      if (lead())
+        log_warning("the run goes on in {}, as it began; train.dtype = {} is for new runs", kept, config_.train.dtype);
+      config_.train.dtype = kept;
     }
-    return compute_dtype(config_.train.dtype);
+    return compute_dtype(kept);
   }
 
   void start() {
@@ -127,6 +133,7 @@ class Trainer {
       load_checkpoint(*resume_from_, params_);
       restore(position);
     } else if (options_.init_from) {
+      verify_checksums(*options_.init_from);
       load_weights(params_, Checkpoint::open(*options_.init_from));
     } else {
       params_.initialize(static_cast<uint64_t>(config_.train.seed), config_.model.initializer_range);
@@ -142,8 +149,8 @@ class Trainer {
     remove_leftovers(options_.run / "checkpoints");
     folder_ = std::make_unique<RunFolder>(options_.run, moe_layers, config_.model.n_routed_experts, position);
     write_file_atomic(folder_->path() / "config.toml", "format = 1\n\n" + write_toml(config_to_json(config_)));
-    if (!resume_from_) validate_now();
-    else if (!best_name_.empty()) mark_best(folder_->checkpoints(), best_name_, best_);
+    if (resume_from_) finish_save();  // the process before may have ended between the checkpoint and the rest
+    else validate_now();
     if (probes() && !(resume_from_ && health_.load(*resume_from_ / "trainer" / kHealthFile, data_.shape().tokens())))
       for_each_probed([&](size_t l, const Pass& routed) { health_.remember(l, host<int32_t>(routed.route_ids.index(l))); });
   }
@@ -420,7 +427,11 @@ class Trainer {
     save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, config_.data.tokenizer, s,
                     [&](const fs::path& trainer) { if (probes()) health_.save(trainer / kHealthFile); });
     saved_ = next_;
-    if (best_name_ == checkpoint_name(next_)) mark_best(folder_->checkpoints(), best_name_, best_);
+    finish_save();
+  }
+
+  void finish_save() {
+    if (!best_name_.empty()) mark_best(folder_->checkpoints(), best_name_, best_);
     prune_checkpoints(folder_->checkpoints(), config_.train.keep_last, best_name_);
   }
 

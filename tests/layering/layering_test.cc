@@ -151,7 +151,7 @@ class Checker {
   void check_include(const std::string& where, const fs::path& file, const std::string& module,
                      const std::set<std::string>& allowed, bool quoted, const std::string& header) {
     for (const auto& [prefix, owner] : kOneFileOnly)
-      if (header.starts_with(prefix)) included_by_[prefix].push_back(file);
+      if (header.starts_with(prefix)) included_by_[prefix].insert(file);
     if (!quoted) return;
     const size_t slash = header.find('/');
     const std::string from = header.substr(0, slash);
@@ -174,7 +174,7 @@ class Checker {
 
   fs::path root_;
   Floors floors_;
-  std::map<std::string, std::vector<fs::path>> included_by_;
+  std::map<std::string, std::set<fs::path>> included_by_;
   std::vector<std::string> found_;
 };
 
