@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -283,9 +284,8 @@ LineWord CommandLine::word_of(const Entry& entry) const {
     word.value = LineWord::Value::none;
   } else if (is_text(*(entry.key.empty() ? entry.field.fields().data() : config_.find(entry.key)))) {
     // In the help a word for text that is no path is one of these.
-    const bool path =
-        word.argument != "TEXT" && word.argument != "TEXT..." && word.argument != "TYPE" && word.argument != "KEY";
-    if (path) word.value = LineWord::Value::path;
+    constexpr std::string_view kNoPaths[] = {"TEXT", "TEXT...", "TYPE", "KEY", "SIZE"};
+    if (std::find(std::begin(kNoPaths), std::end(kNoPaths), word.argument) == std::end(kNoPaths)) word.value = LineWord::Value::path;
   }
   return word;
 }
