@@ -47,18 +47,17 @@ compile() {
 compile route/route & compile route/cpu & wait %1 && wait %2
 compile balance_loss/balance_loss
 
-library() { sed -n "s/^$1_LIBRARY:[A-Z]*=//p" "$build/CMakeCache.txt"; }
-object() { find "$build" -path "*$1.dir*" -name "$2.cc.o" | head -1; }
-link() {  # OUT, test object, libraries of modules
-  local out=$1 test=$2 modules=()
-  shift 2
-  [ -n "$test" ] || fail "the build has no objects of its tests"
-  for module in "$@" ops core base; do modules+=("$build/libballast_$module.a"); done
-  "${CXX:-c++}" "$test" "$scratch"/{route,cpu,balance_loss}.o -Wl,--start-group "${modules[@]}" -Wl,--end-group "$(library GTEST_MAIN)" \
-    "$(library GTEST)" "$(library DNNL)" "$(library HWY)" "$(library CRYPTO)" "$(library PCRE2)" "$(library FMT)" -lgomp -pthread -o "$out"
+# link OUT TEST_PROGRAM SUITE: the suite's object of a test program, ours before the libraries that CMake links it with.
+link() {
+  local object libraries
+  object=$(find "$build" -path "*$2.dir*" -name "$3.cc.o" | head -1)
+  libraries=$(sed -n "/^build $2:/,/^$/s/^  LINK_LIBRARIES = //p" "$build/build.ninja")
+  [ -n "$object" ] && [ -n "$libraries" ] || fail "$2 is not built in $build"
+  # shellcheck disable=SC2086
+  (cd "$build" && "${CXX:-c++}" "$object" "$scratch"/{route,cpu,balance_loss}.o $libraries -o "$1")
 }
-link "$scratch/gates" "$(object ops_test route_test)"
-link "$scratch/losses" "$(object train_test aux_loss_test)" train data tokenizer model formats
+link "$scratch/gates" ops_test route_test
+link "$scratch/losses" train_test aux_loss_test
 
 for test in gates losses; do
   "$scratch/$test" --gtest_brief=1 >"$scratch/log" 2>&1 || { tail -20 "$scratch/log"; fail "$test without a mistake"; }
