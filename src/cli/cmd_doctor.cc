@@ -7,7 +7,8 @@ void cmd_doctor(CommandLine& line) {
   std::string folder, model, out;
   DoctorOptions options;
   bool all = false, json = false;
-  line.positional("DIR", folder, "a model folder, a checkpoint of a run, or a run folder; exits with 1 where something is ill");
+  line.positional("DIR", folder,
+                  "a model folder, a checkpoint of a run, or a run folder; exits with 1 where something is ill");
   line.option("-m,--model", model, "DIR", "the same as the word");
   line.option("--probe-rows", options.probe_rows, "N", "random rows that each router decides (default 512)");
   line.flag("-v,--verbose", all, "what every figure means, not only those that are not good");

@@ -285,7 +285,8 @@ LineWord CommandLine::word_of(const Entry& entry) const {
   } else if (is_text(*(entry.key.empty() ? entry.field.fields().data() : config_.find(entry.key)))) {
     // In the help a word for text that is no path is one of these.
     constexpr std::string_view kNoPaths[] = {"TEXT", "TEXT...", "TYPE", "KEY", "SIZE"};
-    if (std::find(std::begin(kNoPaths), std::end(kNoPaths), word.argument) == std::end(kNoPaths)) word.value = LineWord::Value::path;
+    const bool path = std::find(std::begin(kNoPaths), std::end(kNoPaths), word.argument) == std::end(kNoPaths);
+    if (path) word.value = LineWord::Value::path;
   }
   return word;
 }

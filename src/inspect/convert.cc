@@ -23,9 +23,9 @@ namespace ballast {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int64_t kTaskElements = 1 << 18;   // of a worker's task, at least
+constexpr int64_t kTaskElements = 1 << 18;  // of a worker's task, at least
 constexpr size_t kPassedBytes = size_t{16} << 20;
-constexpr uint64_t kMostFiles = 512;         // all are open until the last is written
+constexpr uint64_t kMostFiles = 512;  // all are open until the last is written
 constexpr const char* kIndex = "model.safetensors.index.json";
 
 enum class Work {
@@ -56,15 +56,20 @@ Fp8Shape matrix_of(const std::vector<int64_t>& shape) {
 class Converter {
  public:
   Converter(const fs::path& from, const ConvertOptions& options)
-      : options_(options), source_(Checkpoint::open(from)), hub_(make_param_table(read_model_config(from))),
-        pool_(options.threads), changes_(static_cast<size_t>(pool_.size())) {
+      : options_(options),
+        source_(Checkpoint::open(from)),
+        hub_(make_param_table(read_model_config(from))),
+        pool_(options.threads),
+        changes_(static_cast<size_t>(pool_.size())) {
     if (!options.compare.empty()) original_.emplace(Checkpoint::open(options.compare));
     report_.compared = original_.has_value();
     report_.bytes_before = source_.total_bytes();
     std::set<std::string> ordered;
     for (const std::string& name : hub_.names()) {
-      if (!source_.contains(name)) ++report_.missing;
-      else if (ordered.insert(name).second) plan(name);
+      if (!source_.contains(name))
+        ++report_.missing;
+      else if (ordered.insert(name).second)
+        plan(name);
     }
     for (const std::string& name : source_.names())
       if (!ordered.count(name) && !settled_scales_.count(name)) plan(name);
@@ -81,11 +86,12 @@ class Converter {
     unit_ = large ? 20 : 10;
     Progress progress("convert", static_cast<int64_t>(report_.bytes_after >> unit_), large ? "MiB" : "KiB");
     progress_ = &progress;
-    write_model_folder(folder, specs_, [&](size_t i, const TensorSink& sink) { write_tensor(i, sink); },
-                       options_.max_shard_bytes);
+    write_model_folder(
+        folder, specs_, [&](size_t i, const TensorSink& sink) { write_tensor(i, sink); }, options_.max_shard_bytes);
     progress.finish();
     for (const Fp8Change& change : changes_) report_.change += change;
-    for (const auto& entry : fs::directory_iterator(folder)) report_.files += entry.path().extension() == ".safetensors";
+    for (const auto& entry : fs::directory_iterator(folder))
+      report_.files += entry.path().extension() == ".safetensors";
     return std::move(report_);
   }
 
@@ -260,8 +266,8 @@ class Converter {
   ThreadPool pool_;
   std::vector<Fp8Change> changes_;  // by worker: sums and a maximum, whatever the order
   std::vector<TensorSpec> specs_;
-  std::vector<Planned> planned_;                 // beside specs_
-  std::set<std::string> settled_scales_;         // planned beside their tensor, or no longer needed
+  std::vector<Planned> planned_;                        // beside specs_
+  std::set<std::string> settled_scales_;                // planned beside their tensor, or no longer needed
   std::vector<float> source_scales_, original_scales_;  // of the tensor in work
   std::vector<std::vector<std::byte>> results_;         // of its tasks
   uint64_t written_ = 0;
@@ -278,7 +284,8 @@ bool is_weight_file(const std::string& name) {
 bool is_other_weights(const fs::path& name) {
   constexpr std::string_view kExtensions[] = {".bin", ".pt", ".pth", ".gguf", ".onnx", ".h5", ".msgpack", ".ckpt"};
   const std::string text = name.string();
-  return std::find(std::begin(kExtensions), std::end(kExtensions), name.extension().string()) != std::end(kExtensions) ||
+  return std::find(std::begin(kExtensions), std::end(kExtensions), name.extension().string()) !=
+             std::end(kExtensions) ||
          text.ends_with(".bin.index.json");
 }
 
@@ -319,7 +326,8 @@ void check_options(const fs::path& to, const ConvertOptions& o) {
   if (!o.dtype.empty() && o.dtype != "f32" && o.dtype != "bf16" && o.dtype != "fp8")
     fail(ErrorKind::usage, "--dtype", "'{}'; it is f32, bf16 or fp8", o.dtype);
   if (!o.compare.empty() && o.dtype != "fp8")
-    fail(ErrorKind::usage, "--compare", "is the FP8 checkpoint that newly quantized weights are held against: with --dtype fp8");
+    fail(ErrorKind::usage, "--compare",
+         "is the FP8 checkpoint that newly quantized weights are held against: with --dtype fp8");
   std::error_code error;
   if (fs::exists(fs::symlink_status(to, error)))
     fail(ErrorKind::usage, to.string(), "is there already; a conversion makes a new folder");
@@ -381,19 +389,22 @@ Json ConvertReport::to_json() const {
 }
 
 std::string ConvertReport::to_text() const {
-  std::string text = fmt::format("weights     {} in {} file{}, before {}; {}\n", format_bytes(double(bytes_after)), files,
-                                 files == 1 ? "" : "s", format_bytes(double(bytes_before)), format_duration(seconds));
+  std::string text =
+      fmt::format("weights     {} in {} file{}, before {}; {}\n", format_bytes(double(bytes_after)), files,
+                  files == 1 ? "" : "s", format_bytes(double(bytes_before)), format_duration(seconds));
   std::vector<std::string> kinds;
   for (const auto& [what, n] : tensors) kinds.push_back(fmt::format("{} {}", n, what));
   text += "tensors     " + joined(kinds) + "\n";
-  if (missing) text += fmt::format("missing     {} tensors of config.json's shape (ballast inspect names them)\n", missing);
+  if (missing)
+    text += fmt::format("missing     {} tensors of config.json's shape (ballast inspect names them)\n", missing);
   if (quantized && compared)
-    text += fmt::format("quantized   {:.4g} % of {} codes and {:.4g} % of {} scales changed, largest relative error {:.3g}\n",
-                        100 * change.changed_code_share(), change.codes, 100 * change.changed_scale_share(),
-                        change.scales, change.largest_relative_error);
+    text += fmt::format(
+        "quantized   {:.4g} % of {} codes and {:.4g} % of {} scales changed, largest relative error {:.3g}\n",
+        100 * change.changed_code_share(), change.codes, 100 * change.changed_scale_share(), change.scales,
+        change.largest_relative_error);
   else if (quantized)
-    text += fmt::format("quantized   {} codes with {} scales, largest relative error {:.3g}\n", change.codes, change.scales,
-                        change.largest_relative_error);
+    text += fmt::format("quantized   {} codes with {} scales, largest relative error {:.3g}\n", change.codes,
+                        change.scales, change.largest_relative_error);
   if (!carried.empty()) text += "carried     " + joined(carried) + "\n";
   if (!left_out.empty()) text += "left out    " + joined(left_out) + "\n";
   return text;

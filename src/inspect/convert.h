@@ -28,9 +28,9 @@ struct ConvertReport {
   std::map<std::string, int64_t> tensors;  // how many by "F8_E4M3 -> BF16", "F32 as they were"
   uint64_t bytes_before = 0, bytes_after = 0;
   int64_t files = 0;
-  int64_t missing = 0;              // tensors that config.json asks for and the source has not
-  int64_t quantized = 0;            // tensors
-  bool compared = false;            // `change` is against ConvertOptions::compare, else against the source's values
+  int64_t missing = 0;    // tensors that config.json asks for and the source has not
+  int64_t quantized = 0;  // tensors
+  bool compared = false;  // `change` is against ConvertOptions::compare, else against the source's values
   Fp8Change change;
   std::vector<std::string> carried, left_out;  // other files of the folder; folders and weights in other formats stay
   double seconds = 0;
@@ -43,6 +43,7 @@ struct ConvertReport {
 // is written under another name in the same folder and renamed when whole. Throws Error{usage} where `to` exists or an
 // option says nothing, Error{device} with the figures where the disk is too small, Error{format, shape, unsupported}
 // naming file and tensor, Error{interrupted}; nothing is left behind then.
-ConvertReport convert(const std::filesystem::path& from, const std::filesystem::path& to, const ConvertOptions& options);
+ConvertReport convert(const std::filesystem::path& from, const std::filesystem::path& to,
+                      const ConvertOptions& options);
 
 }  // namespace ballast

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -12,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "formats/safetensors_writer.h"
 #include "formats/testing.h"
 #include "inspect/verify.h"
@@ -131,15 +133,16 @@ TEST(Convert, EachTensorGetsTheTypeOfTheHubsFiles) {
 TEST(Convert, Fp8PassesThroughUntouched) {
   const TemporaryFolder work;
   convert(random_model(work.path() / "f32"), work.path() / "fp8", {.dtype = "fp8"});
-  const ConvertReport r = convert(work.path() / "fp8", work.path() / "again", {.dtype = "fp8", .max_shard_bytes = 50'000});
+  const ConvertReport r =
+      convert(work.path() / "fp8", work.path() / "again", {.dtype = "fp8", .max_shard_bytes = 50'000});
   EXPECT_EQ(r.quantized, 0);
   EXPECT_GT(r.files, 2);
   expect_equal_bytes(work.path() / "fp8", work.path() / "again");
   EXPECT_EQ(config_of(work.path() / "again").dump(), config_of(work.path() / "fp8").dump());
 }
 
-// What a quantized matrix says is in f32 exactly: quantizing it anew finds every code again. bf16 moves the scales by up
-// to 2^-8, and codes are 2^-4 apart.
+// What a quantized matrix says is in f32 exactly: quantizing it anew finds every code again. bf16 moves the scales by
+// up to 2^-8, and codes are 2^-4 apart.
 TEST(Convert, ThereAndBack) {
   const TemporaryFolder work;
   const fs::path fp8 = work.path() / "fp8";
@@ -156,7 +159,8 @@ TEST(Convert, ThereAndBack) {
   convert(fp8, work.path() / "bf16", {.dtype = "bf16"});
   EXPECT_FALSE(config_of(work.path() / "bf16").find("quantization_config"));
   EXPECT_EQ(config_of(work.path() / "bf16").at("torch_dtype").as_string(), "bfloat16");
-  const ConvertReport rounded = convert(work.path() / "bf16", work.path() / "bf16-back", {.dtype = "fp8", .compare = fp8});
+  const ConvertReport rounded =
+      convert(work.path() / "bf16", work.path() / "bf16-back", {.dtype = "fp8", .compare = fp8});
   EXPECT_GT(rounded.change.changed_scale_share(), 0.5);
   EXPECT_EQ(rounded.change.changed_codes, 0);
   EXPECT_LT(rounded.change.largest_relative_error, 1.0 / 128);
@@ -236,6 +240,23 @@ TEST(Convert, RefusesAndLeavesNothing) {
   EXPECT_TRUE(fs::exists(work.path() / ".partial-out"));
 }
 
+TEST(Convert, AnInterruptLeavesNothing) {
+  const TemporaryFolder work;
+  const fs::path from = random_model(work.path() / "f32");
+  const auto interrupted_conversion = [&] {  // in a process of its own: the flag stays set
+    install_interrupt_handler();
+    std::raise(SIGINT);
+    try {
+      convert(from, work.path() / "out", {.dtype = "bf16"});
+    } catch (const Error& e) {
+      const bool alone = std::distance(fs::directory_iterator(work.path()), {}) == 1;
+      _exit(e.kind == ErrorKind::interrupted && alone ? 7 : 8);
+    }
+    _exit(9);
+  };
+  EXPECT_EXIT(interrupted_conversion(), ::testing::ExitedWithCode(7), "");
+}
+
 TEST(Convert, SaysWhatDoesNotFit) {
   const TemporaryFolder work;
   const fs::path from = random_model(work.path() / "f32");
@@ -281,10 +302,12 @@ TEST(SlowConvert, ACheckpointLargerThanItsMemory) {
   write_file_atomic(from / "config.json", to_hf_config(config, "bfloat16").dump());
   std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts anew
   const int64_t before = status_of("VmRSS");
-  if (status_of("VmHWM") > before + 4096) GTEST_SKIP() << "the kernel does not let the peak of resident memory be reset";
+  if (status_of("VmHWM") > before + 4096)
+    GTEST_SKIP() << "the kernel does not let the peak of resident memory be reset";
   const ConvertReport report = convert(from, work.path() / "fp8", {.dtype = "fp8", .threads = 2});
   const int64_t peak = status_of("VmHWM") - before;
-  std::printf("%.0f MB converted with %.0f MB of resident memory\n", double(report.bytes_before) / 1e6, double(peak) * 1.024e-3);
+  std::printf("%.0f MB converted with %.0f MB of resident memory\n", double(report.bytes_before) / 1e6,
+              double(peak) * 1.024e-3);
   EXPECT_GT(report.bytes_before, uint64_t{380} << 20);
   EXPECT_LT(peak, 64 << 10);
 }

@@ -15,19 +15,19 @@ namespace ballast {
 enum class Health { good, note, ill, unknown };  // note: harmless here, harmful in a program or dtype it names
 
 struct Finding {
-  std::string check;   // "saturation", "bf16", ...
+  std::string check;  // "saturation", "bf16", ...
   Health health = Health::good;
   std::string figure;  // what was found, where it is worst, and what is asked for, in words
   double value = NAN, threshold = NAN;
-  std::string meaning, advice;      // for those that are not good
-  std::map<int, double> layers;     // the figure of each layer
+  std::string meaning, advice;   // for those that are not good
+  std::map<int, double> layers;  // the figure of each layer
 };
 
 struct Diagnosis {
   std::string checkpoint, run;  // run: its folder, empty where there is none
   std::vector<Finding> findings;
 
-  bool healthy() const;                 // nothing is ill
+  bool healthy() const;  // nothing is ill
   Json to_json() const;
   std::string to_text(bool all) const;  // all: meaning and advice of what is good as well
 };

@@ -96,15 +96,16 @@ TEST(Doctor, BiasesLostOrNarrowed) {
   const Diagnosis missing = examine(edited_model(work.path() / "missing", {{tiny_bias(2), {}}}), {.threads = 1});
   EXPECT_EQ(finding(missing, "bias").health, Health::ill);
   EXPECT_NE(finding(missing, "bias").figure.find(tiny_bias(2) + " is not there"), std::string::npos);
-  EXPECT_NE(finding(with_bias(ramp(-0.1f, 0.1f), FileDType::bf16), "bias").figure.find("is stored in BF16"), std::string::npos);
+  EXPECT_NE(finding(with_bias(ramp(-0.1f, 0.1f), FileDType::bf16), "bias").figure.find("is stored in BF16"),
+            std::string::npos);
   std::vector<float> bad = ramp(-0.1f, 0.1f);
   bad[3] = NAN;
   EXPECT_FALSE(with_bias(bad).healthy());
   const Diagnosis equal = with_bias(std::vector<float>(12, 0));
   EXPECT_EQ(finding(equal, "frozen").health, Health::note);
   EXPECT_EQ(finding(equal, "frozen").value, 1);
-  const Diagnosis on_logits =
-      examine(edited_model(work.path() / "logits", {{"model.layers.1.mlp.gate.bias", {ramp(0, 1), FileDType::f32, {12}}}}), {});
+  const Diagnosis on_logits = examine(
+      edited_model(work.path() / "logits", {{"model.layers.1.mlp.gate.bias", {ramp(0, 1), FileDType::f32, {12}}}}), {});
   EXPECT_EQ(finding(on_logits, "gate bias").health, Health::ill);
 }
 
@@ -123,7 +124,8 @@ TEST(Doctor, RowsOfTheGate) {
 
 TEST(Doctor, ARouterWithoutABias) {
   const char* shared = std::getenv("BALLAST_SHARED");
-  const fs::path root = (shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / "../shared") / "data/goldens/v2-lite";
+  const fs::path root =
+      (shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / "../shared") / "data/goldens/v2-lite";
   if (!fs::exists(root)) GTEST_SKIP() << "no reference folder at " << root;
   const Diagnosis d = examine(root, {});
   EXPECT_TRUE(d.healthy());
@@ -133,7 +135,8 @@ TEST(Doctor, ARouterWithoutABias) {
 // A run folder with the small model as its checkpoint, and records that are made up.
 class MadeUpRun {
  public:
-  explicit MadeUpRun(const std::map<std::string, double>& last, const std::vector<int64_t>& load = std::vector<int64_t>(12, 50)) {
+  explicit MadeUpRun(const std::map<std::string, double>& last,
+                     const std::vector<int64_t>& load = std::vector<int64_t>(12, 50)) {
     edited_model(checkpoint(), {});
     JsonlWriter metrics(folder() / "metrics.jsonl");
     Json line = Json::object();
@@ -164,8 +167,9 @@ class MadeUpRun {
 std::map<std::string, double> healthy_metrics() {
   std::map<std::string, double> m{{"bias_rate", 1e-3}};
   for (const char* layer : {"/layer_1", "/layer_2"}) {
-    for (const auto& [key, value] : {std::pair("b_spread", 0.2), std::pair("b_step_rms", 1e-3), std::pair("b_jitter", 0.01),
-                                     std::pair("bf16_flip", 0.001), std::pair("switch_rate", 0.02)})
+    for (const auto& [key, value] :
+         {std::pair("b_spread", 0.2), std::pair("b_step_rms", 1e-3), std::pair("b_jitter", 0.01),
+          std::pair("bf16_flip", 0.001), std::pair("switch_rate", 0.02)})
       m[key + std::string(layer)] = value;
   }
   return m;
@@ -203,7 +207,8 @@ TEST(Doctor, WhatIsWrongWithARun) {
   EXPECT_EQ(finding(d, "switching").health, Health::note);
   EXPECT_EQ(finding(d, "bf16 on text").health, Health::note);
   m["bias_rate"] = 0;
-  EXPECT_EQ(finding(examine(MadeUpRun(m).folder(), {.threads = 1}), "updates").health, Health::note);  // frozen on purpose
+  EXPECT_EQ(finding(examine(MadeUpRun(m).folder(), {.threads = 1}), "updates").health,
+            Health::note);  // frozen on purpose
 }
 
 TEST(Doctor, BadRecords) {

@@ -30,7 +30,8 @@ inline std::vector<float> floats_of(const std::filesystem::path& folder, const s
   return v;
 }
 
-inline std::filesystem::path edited_model(const std::filesystem::path& folder, const std::map<std::string, Edit>& edits) {
+inline std::filesystem::path edited_model(const std::filesystem::path& folder,
+                                          const std::map<std::string, Edit>& edits) {
   const Checkpoint c = Checkpoint::open(tiny_model());
   std::vector<TensorSpec> specs;
   std::vector<std::vector<std::byte>> data;
@@ -38,7 +39,8 @@ inline std::filesystem::path edited_model(const std::filesystem::path& folder, c
     specs.push_back({name, edit.dtype, shape});
     std::vector<bf16> narrow;
     for (const float v : *edit.values) narrow.push_back(bf16(v));
-    const auto bytes = edit.dtype == FileDType::f32 ? std::as_bytes(std::span(*edit.values)) : std::as_bytes(std::span(narrow));
+    const auto bytes =
+        edit.dtype == FileDType::f32 ? std::as_bytes(std::span(*edit.values)) : std::as_bytes(std::span(narrow));
     data.emplace_back(bytes.begin(), bytes.end());
   };
   for (const std::string& name : c.names()) {

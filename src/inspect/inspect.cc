@@ -133,7 +133,8 @@ Json comparison_json(const Checkpoint& checkpoint, const ParamTable& table) {
   for (const std::string& name : hub.names()) {
     const FileTensor* found = checkpoint.find(name);
     const auto& wanted = hub.find(name)->shape;
-    if (!found) missing.push_back(name);
+    if (!found)
+      missing.push_back(name);
     else if (found->shape != wanted)
       shapes.push_back(fmt::format("{} is {}, the shape needs {}", name, shape_text(found->shape), shape_text(wanted)));
   }

@@ -59,7 +59,8 @@ TEST(Inspect, AModelFolder) {
   EXPECT_EQ(found.at("routers").as_array().size(), 2u);
 
   const std::string text = inspect_text(found);
-  for (const char* part : {"all that the shape needs are there", "to serve", "to train", "routers", "layer   2", "cache"})
+  for (const char* part :
+       {"all that the shape needs are there", "to serve", "to train", "routers", "layer   2", "cache"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   EXPECT_NE(inspect_text(inspect(tiny_model(), true)).find("model.layers.2.eh_proj.weight"), std::string::npos);
 }
@@ -67,9 +68,10 @@ TEST(Inspect, AModelFolder) {
 TEST(Inspect, NamesWhatIsMissingUnexpectedOrOfAnotherShape) {
   const TemporaryFolder work;
   const std::string gone = "model.layers.1.mlp.experts.3.up_proj.weight";
-  const fs::path folder = edited_model(work.path() / "m", {{gone, {}},
-                                                           {"model.layers.1.mlp.gate.bias", {{{1, 2}}, FileDType::f32, {2}}},
-                                                           {"model.layers.2.embed_tokens.weight", {{{1}}, FileDType::f32, {1}}}});
+  const fs::path folder =
+      edited_model(work.path() / "m", {{gone, {}},
+                                       {"model.layers.1.mlp.gate.bias", {{{1, 2}}, FileDType::f32, {2}}},
+                                       {"model.layers.2.embed_tokens.weight", {{{1}}, FileDType::f32, {1}}}});
   Json config = Json::read(folder / "config.json");
   config["vocab_size"] = 66;
   write_file_atomic(folder / "config.json", config.dump());
@@ -109,7 +111,8 @@ TEST(Inspect, Fp8Scales) {
   const Checkpoint c = Checkpoint::open(work.path() / "fp8");
   for (const std::string& name : c.names())
     if (name.ends_with("_scale_inv"))
-      for (const float s : testing::floats_of(work.path() / "fp8", name)) low = std::min<double>(low, s), high = std::max<double>(high, s);
+      for (const float s : testing::floats_of(work.path() / "fp8", name))
+        low = std::min<double>(low, s), high = std::max<double>(high, s);
   EXPECT_EQ(fp8.at("smallest_scale").as_double(), low);
   EXPECT_EQ(fp8.at("largest_scale").as_double(), high);
   EXPECT_NE(inspect_text(found).find("0 degenerate"), std::string::npos);
@@ -120,13 +123,18 @@ TEST(Inspect, Fp8ScalesThatCannotBe) {
   const std::vector<std::byte> codes(200 * 130);
   const float inf = std::numeric_limits<float>::infinity();
   const std::vector<float> scales = {1, 0, inf, 1e-40f}, few = {1, 1};
-  const std::vector<TensorSpec> specs = {{"a", FileDType::f8_e4m3, {200, 130}}, {"a_scale_inv", FileDType::f32, {2, 2}},
-                                         {"b", FileDType::f8_e4m3, {200, 130}}, {"b_scale_inv", FileDType::f32, {1, 2}},
+  const std::vector<TensorSpec> specs = {{"a", FileDType::f8_e4m3, {200, 130}},
+                                         {"a_scale_inv", FileDType::f32, {2, 2}},
+                                         {"b", FileDType::f8_e4m3, {200, 130}},
+                                         {"b_scale_inv", FileDType::f32, {1, 2}},
                                          {"c", FileDType::f8_e4m3, {200, 130}}};
   write_safetensors(work.path() / "m.safetensors", specs, [&](size_t i, const TensorSink& sink) {
-    if (i == 1) sink(std::as_bytes(std::span(scales)));
-    else if (i == 3) sink(std::as_bytes(std::span(few)));
-    else sink(codes);
+    if (i == 1)
+      sink(std::as_bytes(std::span(scales)));
+    else if (i == 3)
+      sink(std::as_bytes(std::span(few)));
+    else
+      sink(codes);
   });
   const Fp8Statistics s = fp8_statistics(Checkpoint::open(work.path() / "m.safetensors"));
   EXPECT_EQ(s.tensors, 3);

@@ -42,10 +42,11 @@ std::string shape_lines(const Json& s) {
 std::string parameter_lines(const Json& n) {
   return fmt::format("parameters  {} ({}), active per token {} ({})\n", count(n, "total"), whole(n, "total"),
                      count(n, "active"), whole(n, "active")) +
-         fmt::format("            embedding {}, head {}, attention {}, dense {}, shared experts {}, routed experts {}, "
-                     "router {}, MTP {}\n",
-                     count(n, "embedding"), count(n, "head"), count(n, "attention"), count(n, "dense_ffn"),
-                     count(n, "shared_experts"), count(n, "routed_experts"), count(n, "router"), count(n, "mtp"));
+         fmt::format(
+             "            embedding {}, head {}, attention {}, dense {}, shared experts {}, routed experts {}, "
+             "router {}, MTP {}\n",
+             count(n, "embedding"), count(n, "head"), count(n, "attention"), count(n, "dense_ffn"),
+             count(n, "shared_experts"), count(n, "routed_experts"), count(n, "router"), count(n, "mtp"));
 }
 
 std::string memory_lines(const Json& decoding, const Json& memory) {
@@ -103,8 +104,8 @@ std::string router_lines(const Json::Array& routers) {
     else
       text += " no gate";
     if (const Json* b = r.find("bias"))
-      text += fmt::format("; {} {:.5f} to {:.5f}, mean {:.5f}, deviation {:.5f}", text_of(*b, "dtype"), number(*b, "min"),
-                          number(*b, "max"), number(*b, "mean"), number(*b, "deviation"));
+      text += fmt::format("; {} {:.5f} to {:.5f}, mean {:.5f}, deviation {:.5f}", text_of(*b, "dtype"),
+                          number(*b, "min"), number(*b, "max"), number(*b, "mean"), number(*b, "deviation"));
     text += "\n";
   }
   return text;
@@ -139,8 +140,10 @@ std::string inspect_text(const Json& found) {
   if (const Json* shape = found.find("shape"))
     text += shape_lines(*shape) + parameter_lines(found.at("parameters")) +
             memory_lines(found.at("decoding"), found.at("memory"));
-  if (const Json* weights = found.find("weights")) text += weight_line(*weights);
-  else if (found.find("shape")) text += "weights     none here\n";
+  if (const Json* weights = found.find("weights"))
+    text += weight_line(*weights);
+  else if (found.find("shape"))
+    text += "weights     none here\n";
   if (const Json* fp8 = found.find("fp8")) text += fp8_lines(*fp8);
   if (const Json* tensors = found.find("tensors")) text += tensor_lines(*tensors);
   if (const Json* routers = found.find("routers")) text += router_lines(routers->as_array());

@@ -83,7 +83,8 @@ RouterProbe probe_router(Device& device, const ops::RouteConfig& route, const Ro
       biased += selection.c[had[j]];
     }
     for (int64_t j = 0; j < k; ++j) {
-      const double right = s[had[j]] / (route.normalize ? sum : 1), wrong = selection.c[had[j]] / (route.normalize ? biased : 1);
+      const double right = s[had[j]] / (route.normalize ? sum : 1),
+                   wrong = selection.c[had[j]] / (route.normalize ? biased : 1);
       error += std::abs(wrong - right) / right / static_cast<double>(rows * k);
     }
     choose_with_zero_mask(route, selection, chosen);

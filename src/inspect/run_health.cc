@@ -16,13 +16,13 @@ namespace ballast {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int64_t kWindow = 100;         // steps
-constexpr double kBalanced = 0.5;        // MaxVio: what training calls balanced
-constexpr double kOfNoise = 2;           // ... and this often what equal experts would show by chance
+constexpr int64_t kWindow = 100;   // steps
+constexpr double kBalanced = 0.5;  // MaxVio: what training calls balanced
+constexpr double kOfNoise = 2;     // ... and this often what equal experts would show by chance
 constexpr double kJitterOfSpread = 0.5;
 constexpr double kSwitching = 0.5;
 constexpr double kBf16Flip = 0.01;
-constexpr double kStarved = 0.01;        // of the mean load
+constexpr double kStarved = 0.01;  // of the mean load
 
 class RunRecords {
  public:
@@ -57,8 +57,8 @@ class RunRecords {
     NpyArray array = read_npy(file);
     const auto layers = std::ssize(layers_);
     if (array.shape.size() != 3 || array.shape[1] != layers || array.shape[2] != config_.n_routed_experts)
-      fail(ErrorKind::shape, file.string(), "is of {}, not of (steps, {} MoE layers, {} experts)", shape_of(array.shape),
-           layers, config_.n_routed_experts);
+      fail(ErrorKind::shape, file.string(), "is of {}, not of (steps, {} MoE layers, {} experts)",
+           shape_of(array.shape), layers, config_.n_routed_experts);
     steps_ = std::min(array.shape[0], rows);
     loads_ = std::move(array.values);
   }
@@ -89,9 +89,11 @@ class RunRecords {
     const auto worst = worst_of(f);
     const double collapsed = (config_.n_routed_experts / static_cast<double>(config_.num_experts_per_tok) - 1) / 2;
     f.health = f.value <= f.threshold ? Health::good : f.value < collapsed ? Health::note : Health::ill;
-    f.figure = fmt::format("MaxVio {:.2f} in the mean of the last {} steps (layer {}); {:.2f} is balanced, chance alone gives {:.2f}",
-                           f.value, window(), worst, f.threshold, noise_floor());
-    f.meaning = "the busiest expert gets that many times the mean load on top of it: ranks wait for it, others learn little";
+    f.figure = fmt::format(
+        "MaxVio {:.2f} in the mean of the last {} steps (layer {}); {:.2f} is balanced, chance alone gives {:.2f}",
+        f.value, window(), worst, f.threshold, noise_floor());
+    f.meaning =
+        "the busiest expert gets that many times the mean load on top of it: ranks wait for it, others learn little";
     f.advice = "train on with a larger balance.bias_update_rate or aux.global, or with another balance.rule";
     return f;
   }
@@ -106,8 +108,8 @@ class RunRecords {
     }
     const auto worst = worst_of(f);
     f.health = f.value > 0 ? Health::ill : Health::good;
-    f.figure = fmt::format("{:.0f} experts of a layer without a token in the last {} steps (layer {}); none may be", f.value,
-                           DeadExperts::kDeadSteps, worst);
+    f.figure = fmt::format("{:.0f} experts of a layer without a token in the last {} steps (layer {}); none may be",
+                           f.value, DeadExperts::kDeadSteps, worst);
     f.meaning = "a dead expert gets no gradient: its parameters are lost to the model";
     f.advice = "look at its row of the gate and at its bias; raise the bias's rate until it is chosen again";
     return f;
@@ -121,14 +123,15 @@ class RunRecords {
         const auto one = load(s, l);
         std::transform(sum.begin(), sum.end(), one.begin(), sum.begin(), std::plus<>());
       }
-      const double mean = static_cast<double>(std::accumulate(sum.begin(), sum.end(), int64_t{0})) / static_cast<double>(sum.size());
+      const double mean =
+          static_cast<double>(std::accumulate(sum.begin(), sum.end(), int64_t{0})) / static_cast<double>(sum.size());
       f.layers[layers_[l]] = static_cast<double>(
           std::count_if(sum.begin(), sum.end(), [&](int64_t a) { return static_cast<double>(a) < kStarved * mean; }));
     }
     const auto worst = worst_of(f);
     f.health = f.value > 0 ? Health::note : Health::good;
-    f.figure = fmt::format("{:.0f} experts of a layer below 1 % of the mean load in the last {} steps (layer {})", f.value,
-                           window(), worst);
+    f.figure = fmt::format("{:.0f} experts of a layer below 1 % of the mean load in the last {} steps (layer {})",
+                           f.value, window(), worst);
     f.meaning = "they learn next to nothing";
     f.advice = "as for balance";
     return f;
@@ -152,7 +155,8 @@ class RunRecords {
     f.value = least->second;
     const bool frozen = f.value == 0;
     f.health = !frozen ? Health::good : rate->second > 0 ? Health::ill : Health::note;
-    f.figure = fmt::format("bias updates of {:.2g} rms at least (layer {}), at a rate of {:g}", f.value, least->first, rate->second);
+    f.figure = fmt::format("bias updates of {:.2g} rms at least (layer {}), at a rate of {:g}", f.value, least->first,
+                           rate->second);
     f.meaning = rate->second > 0 ? "the bias does not move although its rate is not 0: balance is not being kept"
                                  : "the bias is frozen; balance drifts if the router still learns";
     f.advice = "check balance.rule, and that no copy of the bias in a narrower type swallows the steps";
@@ -167,8 +171,8 @@ class RunRecords {
     if (f.layers.empty()) return {};
     const auto worst = worst_of(f);
     f.health = f.value > f.threshold ? Health::note : Health::good;
-    f.figure = fmt::format("biases wander by {:.3g} of their spread between two probes (layer {}); {:g} is much", f.value, worst,
-                           f.threshold);
+    f.figure = fmt::format("biases wander by {:.3g} of their spread between two probes (layer {}); {:g} is much",
+                           f.value, worst, f.threshold);
     f.meaning = "the rule's step is so large that the bias follows the noise of single batches";
     f.advice = "lower balance.bias_update_rate, or let it fall (balance.rate_drop_at)";
     return f;
@@ -179,8 +183,9 @@ class RunRecords {
     if (f.layers.empty()) return {};
     const auto worst = worst_of(f);
     f.health = f.value > f.threshold ? Health::note : Health::good;
-    f.figure = fmt::format("{:.1f} % of the held-out slots changed their expert between two probes (layer {}); {:.0f} % is much",
-                           100 * f.value, worst, 100 * f.threshold);
+    f.figure = fmt::format(
+        "{:.1f} % of the held-out slots changed their expert between two probes (layer {}); {:.0f} % is much",
+        100 * f.value, worst, 100 * f.threshold);
     f.meaning = "the router has not settled: experts cannot specialize on what keeps moving";
     f.advice = "usual early in training; later lower the learning rate or the bias's rate";
     return f;
@@ -191,8 +196,9 @@ class RunRecords {
     if (f.layers.empty()) return {};
     const auto worst = worst_of(f);
     f.health = f.value > f.threshold ? Health::note : Health::good;
-    f.figure = fmt::format("{:.2f} % of held-out tokens change experts when b is rounded to bf16 (layer {}); {:.0f} % is much",
-                           100 * f.value, worst, 100 * f.threshold);
+    f.figure =
+        fmt::format("{:.2f} % of held-out tokens change experts when b is rounded to bf16 (layer {}); {:.0f} % is much",
+                    100 * f.value, worst, 100 * f.threshold);
     f.meaning = "a program that keeps the bias in bf16 routes otherwise than this model was trained";
     f.advice = "keep e_score_correction_bias in f32; `ballast convert --center-bias` makes bf16 harm it less";
     return f;

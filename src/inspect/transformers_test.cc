@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <memory>
 
-#include "formats/testing.h"
 #include "formats/safetensors_writer.h"
+#include "formats/testing.h"
 #include "inspect/convert.h"
 #include "model/weights.h"
 #include "train/step.h"
@@ -26,7 +26,8 @@ ModelConfig v3() {
   c.num_hidden_layers = 3, c.num_attention_heads = 2, c.n_routed_experts = 12, c.num_experts_per_tok = 3;
   c.n_group = 4, c.topk_group = 2, c.q_lora_rank = 14, c.kv_lora_rank = 10, c.qk_nope_head_dim = 6;
   c.qk_rope_head_dim = 8, c.v_head_dim = 5, c.first_k_dense_replace = 1;
-  c.rope_scaling = {.type = "yarn", .factor = 4, .mscale = 1, .mscale_all_dim = 0.8, .original_max_position_embeddings = 64};
+  c.rope_scaling = {
+      .type = "yarn", .factor = 4, .mscale = 1, .mscale_all_dim = 0.8, .original_max_position_embeddings = 64};
   c.max_position_embeddings = 256;
   return c;
 }
@@ -38,7 +39,8 @@ ModelConfig moonlight() {
 }
 ModelConfig v2() {
   ModelConfig c = v3();
-  c.scoring_func = "softmax", c.topk_method = "group_limited_greedy", c.norm_topk_prob = false, c.num_nextn_predict_layers = 0;
+  c.scoring_func = "softmax", c.topk_method = "group_limited_greedy", c.norm_topk_prob = false,
+  c.num_nextn_predict_layers = 0;
   c.routed_scaling_factor = 16, c.n_shared_experts = 2, c.rope_scaling = {};
   return c;
 }
@@ -76,7 +78,8 @@ void write_results(const fs::path& folder, const fs::path& file) {
   std::vector<int64_t> ids;
   for (int64_t r = 0; r < kRows; ++r) {
     std::vector<int32_t> tokens;
-    for (int64_t i = 0; i < kLength; ++i) tokens.push_back(static_cast<int32_t>((r * 29 + i * i * 5 + i) % config.vocab_size));
+    for (int64_t i = 0; i < kLength; ++i)
+      tokens.push_back(static_cast<int32_t>((r * 29 + i * i * 5 + i) % config.vocab_size));
     ids.insert(ids.end(), tokens.begin(), tokens.end());
     set_row(batch, r, tokens, std::vector<int64_t>(kLength, 0), true);
   }
@@ -100,8 +103,10 @@ void write_results(const fs::path& folder, const fs::path& file) {
     specs.push_back({"mtp_logits", FileDType::f32, {kRows, kLength - 1, config.vocab_size}});
   }
   write_safetensors(file, specs, [&](size_t i, const TensorSink& sink) {
-    if (i == 0) sink(std::as_bytes(std::span(ids)));
-    else sink(std::as_bytes(std::span(i == 1 ? main : mtp)));
+    if (i == 0)
+      sink(std::as_bytes(std::span(ids)));
+    else
+      sink(std::as_bytes(std::span(i == 1 ? main : mtp)));
   });
 }
 
@@ -109,8 +114,9 @@ class SlowTransformers : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!testing::python("import torch, transformers, safetensors"))
-      GTEST_SKIP() << "no Python with torch, transformers and safetensors (tools/transformers_venv makes one, BALLAST_PYTHON "
-                      "names it)";
+      GTEST_SKIP()
+          << "no Python with torch, transformers and safetensors (tools/transformers_venv makes one, BALLAST_PYTHON "
+             "names it)";
   }
   fs::path saved(const ModelConfig& config, const std::string& name, DType dtype = DType::f32) {
     const auto device = Device::make(DeviceKind::cpu, 1);
@@ -161,7 +167,8 @@ TEST_F(SlowTransformers, AConvertedOneInSeveralFiles) {
 
 // Sides up to 128, or multiples of it: transformers 5.23 takes the rows over the rows of scales for a block's height.
 TEST_F(SlowTransformers, InFp8) {
-  if (!testing::python("import accelerate")) GTEST_SKIP() << "no Python with accelerate, which transformers needs for FP8";
+  if (!testing::python("import accelerate"))
+    GTEST_SKIP() << "no Python with accelerate, which transformers needs for FP8";
   ModelConfig c = v3();
   c.hidden_size = 128, c.intermediate_size = 256, c.num_nextn_predict_layers = 0, c.moe_intermediate_size = 128;
   const fs::path to = work_.path() / "fp8";

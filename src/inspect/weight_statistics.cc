@@ -62,7 +62,8 @@ Fp8Statistics fp8_statistics(const Checkpoint& checkpoint) {
     const bool matrix = t.shape.size() == 2;
     const Fp8Shape shape = matrix ? Fp8Shape{t.shape[0], t.shape[1]} : Fp8Shape{};
     if (!matrix || stored->shape != std::vector<int64_t>{shape.block_rows(), shape.block_cols()}) {
-      s.bad.push_back(fmt::format("{} of {}: its scales are of {}", name, shape_text(t.shape), shape_text(stored->shape)));
+      s.bad.push_back(
+          fmt::format("{} of {}: its scales are of {}", name, shape_text(t.shape), shape_text(stored->shape)));
       continue;
     }
     std::vector<float> scales(static_cast<size_t>(shape.blocks()));
