@@ -30,6 +30,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// Of a MappedFile: takes these bytes out of memory; whoever reads them again reads the file. For what is passed over
+// once and is larger than memory: what stays mapped counts as resident until the system is short of it.
+void drop_pages(std::span<const std::byte> mapped);
+
 // Writes to a temporary name beside the target; commit() makes it durable (fsync of file and folder) and renames it
 // there. Until then, and after any failure, the target is what it was before. The destructor removes what was not
 // committed. A full disk throws Error{device}, an unwritable place Error{file}; both name the target's path.

@@ -53,6 +53,17 @@ TEST_F(FileTest, WritesAndReadsBack) {
 
 TEST_F(FileTest, ReadsFilesThatDoNotKnowTheirSize) { EXPECT_GT(read_file("/proc/self/status").size(), 100u); }
 
+TEST_F(FileTest, DroppedPagesAreReadAgain) {
+  const std::string text(100'000, 'x');
+  write_file_atomic(folder / "x", text);
+  const MappedFile file(folder / "x");
+  EXPECT_EQ(file.text(), text);
+  drop_pages(file.bytes().subspan(5000, 50'001));
+  drop_pages(file.bytes());
+  drop_pages({});
+  EXPECT_EQ(file.text(), text);
+}
+
 TEST_F(FileTest, MappedFileMoves) {
   write_file_atomic(folder / "x", "x");
   write_file_atomic(folder / "y", "yy");

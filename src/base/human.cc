@@ -3,10 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
+
+#include "base/error.h"
 
 namespace ballast {
 namespace {
@@ -46,6 +50,25 @@ std::string format_bytes(double bytes) {
   int unit = 0;
   for (; std::abs(bytes) >= 999.5 && unit < 5; ++unit) bytes /= 1024;
   return unit == 0 ? fmt::format("{:.0f} B", bytes) : three_digits(bytes) + " " + kSuffix[unit];
+}
+
+uint64_t parse_bytes(std::string_view text, std::string_view where) {
+  struct Unit {
+    const char* name;
+    double bytes;
+  };
+  constexpr Unit kUnits[] = {{"", 1},      {"B", 1},      {"KB", 1e3},    {"MB", 1e6},   {"GB", 1e9},
+                             {"TB", 1e12}, {"KIB", 0x1p10}, {"MIB", 0x1p20}, {"GIB", 0x1p30}, {"TIB", 0x1p40}};
+  const std::string copy(text);
+  char* rest = nullptr;
+  const double number = std::strtod(copy.c_str(), &rest);
+  std::string unit;
+  for (; *rest; ++rest)
+    if (*rest != ' ') unit += static_cast<char>(std::toupper(static_cast<unsigned char>(*rest)));
+  for (const Unit& u : kUnits)
+    if (unit == u.name && rest != copy.c_str() && number * u.bytes >= 1 && number * u.bytes <= 0x1p62)
+      return static_cast<uint64_t>(number * u.bytes);
+  fail(ErrorKind::usage, std::string(where), "'{}' is not a size; one is written as 5GB, 500MB or 2GiB", text);
 }
 
 double steady_seconds() {

@@ -4,6 +4,9 @@
 
 #include <cstdio>
 #include <limits>
+#include <string>
+
+#include "base/error.h"
 
 namespace ballast {
 namespace {
@@ -19,6 +22,21 @@ TEST(Human, Durations) {
   EXPECT_EQ(format_duration(86400 * 2 + 3 * 3600), "2d 03h");
   EXPECT_EQ(format_duration(-1), "0.0 s");
   EXPECT_EQ(format_duration(std::numeric_limits<double>::infinity()), "?");
+}
+
+TEST(Human, ParsesBytes) {
+  EXPECT_EQ(parse_bytes("5GB", "--size"), 5'000'000'000u);
+  EXPECT_EQ(parse_bytes("1.5 kb", "--size"), 1500u);
+  EXPECT_EQ(parse_bytes("2GiB", "--size"), uint64_t{2} << 30);
+  EXPECT_EQ(parse_bytes("1048576", "--size"), 1048576u);
+  for (const char* bad : {"", "GB", "5 apples", "-1GB", "0", "nan", "inf", "1e30"}) {
+    try {
+      parse_bytes(bad, "--size");
+      ADD_FAILURE() << bad;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find("--size"), std::string::npos);
+    }
+  }
 }
 
 TEST(Human, SiNumbers) {

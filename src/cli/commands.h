@@ -35,6 +35,8 @@ void cmd_eval(CommandLine& line);
 void cmd_study_skip(CommandLine& line);
 void cmd_report(CommandLine& line);
 void cmd_inspect(CommandLine& line);
+void cmd_convert(CommandLine& line);
+void cmd_doctor(CommandLine& line);
 void cmd_verify(CommandLine& line);
 void cmd_roofline(CommandLine& line);
 void cmd_completion(CommandLine& line);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -283,8 +284,8 @@ LineWord CommandLine::word_of(const Entry& entry) const {
     word.value = LineWord::Value::none;
   } else if (is_text(*(entry.key.empty() ? entry.field.fields().data() : config_.find(entry.key)))) {
     // In the help a word for text that is no path is one of these.
-    const bool path =
-        word.argument != "TEXT" && word.argument != "TEXT..." && word.argument != "TYPE" && word.argument != "KEY";
+    constexpr std::string_view kNoPaths[] = {"TEXT", "TEXT...", "TYPE", "KEY", "SIZE"};
+    const bool path = std::find(std::begin(kNoPaths), std::end(kNoPaths), word.argument) == std::end(kNoPaths);
     if (path) word.value = LineWord::Value::path;
   }
   return word;

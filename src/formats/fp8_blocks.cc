@@ -61,10 +61,9 @@ template void dequantize_fp8(const Fp8Shape&, std::span<const std::byte>, std::s
 template void dequantize_fp8(const Fp8Shape&, std::span<const std::byte>, std::span<const float>, int64_t, int64_t,
                              std::span<bf16>);
 
-Fp8Matrix quantize_fp8(const Fp8Shape& shape, std::span<const float> values, const std::string& where) {
+std::vector<float> fp8_block_scales(const Fp8Shape& shape, std::span<const float> values, const std::string& where) {
   CHECK(std::ssize(values) == shape.elements());
-  Fp8Matrix out{shape, std::vector<std::byte>(values.size()), std::vector<float>(static_cast<size_t>(shape.blocks()))};
-  std::vector<float> largest(out.scales.size());
+  std::vector<float> largest(static_cast<size_t>(shape.blocks()));
   for_each_run(shape, 0, shape.rows, [&](int64_t i, int64_t first, int64_t last, int64_t block) {
     for (int64_t j = first; j < last; ++j) {
       const float v = values[i * shape.cols + j];
@@ -73,7 +72,12 @@ Fp8Matrix quantize_fp8(const Fp8Shape& shape, std::span<const float> values, con
       largest[block] = std::max(largest[block], std::abs(v));
     }
   });
-  std::transform(largest.begin(), largest.end(), out.scales.begin(), fp8_block_scale);
+  std::transform(largest.begin(), largest.end(), largest.begin(), fp8_block_scale);
+  return largest;
+}
+
+Fp8Matrix quantize_fp8(const Fp8Shape& shape, std::span<const float> values, const std::string& where) {
+  Fp8Matrix out{shape, std::vector<std::byte>(values.size()), fp8_block_scales(shape, values, where)};
   for_each_run(shape, 0, shape.rows, [&](int64_t i, int64_t first, int64_t last, int64_t block) {
     for (int64_t j = first; j < last; ++j)
       out.codes[i * shape.cols + j] = std::byte{e4m3(values[i * shape.cols + j] / out.scales[block]).bits};

@@ -34,6 +34,9 @@ struct Fp8Matrix {
   std::vector<float> scales;
 };
 
+// The scale of every block, of its largest magnitude. Errors as quantize_fp8's.
+std::vector<float> fp8_block_scales(const Fp8Shape& shape, std::span<const float> values, const std::string& where);
+
 // Every block gets the scale of its largest magnitude. Throws Error{unsupported} naming `where` and the element that is
 // not finite.
 Fp8Matrix quantize_fp8(const Fp8Shape& shape, std::span<const float> values, const std::string& where);

@@ -160,6 +160,12 @@ std::string shape_text(std::span<const int64_t> shape) {
   return text + ")";
 }
 
+bool read_elements(const FileTensor& tensor, int64_t begin, std::span<float> out) {
+  CHECK(begin >= 0 && begin + std::ssize(out) <= tensor.elements());
+  const size_t size = size_of(tensor.dtype);
+  return copy_out({tensor.dtype, {}, tensor.bytes.subspan(static_cast<size_t>(begin) * size, out.size() * size)}, out);
+}
+
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
   const std::string where = path.string();
   const auto bytes = file_.bytes();

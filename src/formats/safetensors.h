@@ -31,6 +31,10 @@ struct FileTensor {
   int64_t elements() const { return static_cast<int64_t>(bytes.size() / size_of(dtype)); }
 };
 
+// Elements [begin, begin + out.size()) in row-major order, converted as Checkpoint::read does. False: of a dtype that
+// Checkpoint::read refuses.
+bool read_elements(const FileTensor& tensor, int64_t begin, std::span<float> out);
+
 // "(3, 4)"
 std::string shape_text(std::span<const int64_t> shape);
 

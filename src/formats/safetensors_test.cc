@@ -205,6 +205,18 @@ TEST_F(Safetensors, Shards) {
 }
 
 // Files that PyTorch and safetensors wrote.
+TEST_F(Safetensors, ReadsSomeElements) {
+  const SafetensorsFile file(write("a.safetensors",
+                                   R"({"h":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]},)"
+                                   R"("q":{"dtype":"F8_E4M3","shape":[3],"data_offsets":[8,11]}})",
+                                   11));
+  std::vector<float> two(2);
+  EXPECT_TRUE(read_elements(*file.find("h"), 1, two));
+  EXPECT_EQ(two[0], std::ldexp(0x302, -24));  // bytes 2 and 3: a subnormal
+  EXPECT_EQ(two[1], (1 + 0x104 / 1024.0f) * std::ldexp(1, -14));
+  EXPECT_FALSE(read_elements(*file.find("q"), 0, two));
+}
+
 TEST(SafetensorsGoldens, Open) {
   const char* shared = std::getenv("BALLAST_SHARED");
   const fs::path goldens =

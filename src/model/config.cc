@@ -213,6 +213,22 @@ Json to_hf_config(const ModelConfig& config, std::string_view torch_dtype) {
   return json;
 }
 
+void set_weight_dtype(Json& config, std::string_view dtype) {
+  const bool fp8 = dtype == "fp8";
+  const Json stored(fp8 ? "bfloat16" : dtype);
+  const bool new_key = config.find("dtype");
+  if (new_key) config["dtype"] = stored;
+  if (!new_key || config.find("torch_dtype")) config["torch_dtype"] = stored;
+  if (!fp8) std::erase_if(config.as_object(), [](const Json::Member& m) { return m.first == "quantization_config"; });
+  const Json* quantization = config.find("quantization_config");
+  if (!fp8 || (quantization && !quantization->is_null())) return;
+  Json& q = config["quantization_config"] = Json::object();
+  q["activation_scheme"] = "dynamic";
+  q["fmt"] = "e4m3";
+  q["quant_method"] = "fp8";
+  q["weight_block_size"] = Json(Json::Array{Json(kFp8Block), Json(kFp8Block)});
+}
+
 std::vector<double> rope_inv_freq(const ModelConfig& config) {
   const int dim = config.qk_rope_head_dim, pairs = dim / 2;
   const RopeScaling& yarn = config.rope_scaling;

@@ -136,6 +136,11 @@ ModelConfig parse_hf_config(const Json& json, std::string_view where);
 // is the dtype of the weights beside it ("float32", "bfloat16").
 Json to_hf_config(const ModelConfig& config, std::string_view torch_dtype);
 
+// Makes a config.json say how the weights beside it are stored: "float32", "bfloat16", or "fp8", which is the hub's
+// quantization_config of DeepSeek-V3 beside bfloat16. The key for the dtype is the one that is there, torch_dtype or
+// transformers 5's dtype. All other keys stay as they are.
+void set_weight_dtype(Json& config, std::string_view dtype);
+
 // Throws Error{usage} naming the first key whose value no model can have, and says what would do.
 void validate(const ModelConfig& config, std::string_view where = "model");
 

@@ -108,6 +108,21 @@ TEST(ModelConfig, QuantizedAsDeepSeekDoesOrRefused) {
   EXPECT_EQ(message("3").find(place), 0u);
 }
 
+TEST(ModelConfig, SaysHowWeightsAreStored) {
+  Json hub = Json::parse(R"({"torch_dtype": "bfloat16", "vocab_size": 5, "quantization_config": {"fmt": "e4m3", "mine": 1}})");
+  set_weight_dtype(hub, "fp8");
+  EXPECT_EQ(hub.at("quantization_config").at("mine").as_int(), 1);  // what is true already stays
+  set_weight_dtype(hub, "float32");
+  EXPECT_EQ(hub.dump(), Json::parse(R"({"torch_dtype": "float32", "vocab_size": 5})").dump());
+  set_weight_dtype(hub, "fp8");
+  EXPECT_EQ(hub.at("torch_dtype").as_string(), "bfloat16");
+  EXPECT_NO_THROW(parse_hf_config(hub, "config.json"));
+  EXPECT_EQ(hub.at("quantization_config").at("weight_block_size").as_array()[1].as_int(), 128);
+  Json new_style = Json::parse(R"({"dtype": null, "quantization_config": null})");
+  set_weight_dtype(new_style, "bfloat16");
+  EXPECT_EQ(new_style.dump(), Json::parse(R"({"dtype": "bfloat16"})").dump());
+}
+
 TEST(ModelConfig, ValidateNamesTheKey) {
   EXPECT_EQ(usage_error(ModelConfig{}), "");
   const auto expect = [](const char* key, auto change) {

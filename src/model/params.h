@@ -70,6 +70,12 @@ struct ModelParams {
   ParamId embedding = kNoParam, final_norm = kNoParam, head = kNoParam;  // head == embedding when tied
   std::vector<BlockParams> blocks;
   std::vector<MtpParams> mtp;
+
+  // Layer `index` as the hub counts: the MTP layers follow the others.
+  const BlockParams& block(int index) const {
+    const auto i = static_cast<size_t>(index);
+    return i < blocks.size() ? blocks[i] : mtp.at(i - blocks.size()).block;
+  }
 };
 
 struct ParamTable {

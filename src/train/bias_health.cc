@@ -26,6 +26,20 @@ int new_slots(const int32_t* a, const int32_t* b, int k) {
 
 }  // namespace
 
+BiasShape bias_shape(const std::vector<float>& bias) {
+  const auto [low, high] = std::minmax_element(bias.begin(), bias.end());
+  BiasShape shape{.mean = mean_of(bias), .low = *low, .high = *high};
+  std::set<float> distinct;
+  double squares = 0;
+  for (const float b : bias) {
+    distinct.insert(rounded(b));
+    squares += (b - shape.mean) * (b - shape.mean);
+  }
+  shape.deviation = std::sqrt(squares / static_cast<double>(bias.size()));
+  shape.bf16_distinct = std::ssize(distinct);
+  return shape;
+}
+
 double bf16_flip_share(const ops::RouteConfig& route, const std::vector<float>& scores, const std::vector<float>& bias,
                        const Choices& ids) {
   const auto experts = static_cast<int64_t>(bias.size());
@@ -86,16 +100,13 @@ void BiasHealth::report(size_t layer, const std::vector<float>& bias, const std:
                         Json& metrics) {
   const auto put = [&](const char* key, double value) { metrics[key + ("/" + names_[layer])] = value; };
   if (!bias.empty()) {
-    const auto [low, high] = std::minmax_element(bias.begin(), bias.end());
-    const double spread = static_cast<double>(*high) - *low;
-    std::set<float> distinct;
-    for (const float b : bias) distinct.insert(rounded(b));
-    put("b_mean", mean_of(bias));
-    put("b_spread", spread);
-    put("sat_margin", 1 - spread);
+    const BiasShape shape = bias_shape(bias);
+    put("b_mean", shape.mean);
+    put("b_spread", shape.spread());
+    put("sat_margin", shape.saturation_margin());
     put("b_step_rms", motion_[layer].step_rms());
     put("b_jitter", motion_[layer].jitter());
-    put("bf16_distinct", static_cast<double>(distinct.size()));
+    put("bf16_distinct", static_cast<double>(shape.bf16_distinct));
     put("bf16_flip", bf16_flip_share(route_, scores, bias, ids));
   }
   put("switch_rate", switch_rate(ids_[layer], ids, route_.experts_per_token));

@@ -14,6 +14,15 @@ namespace ballast {
 // One layer's choices for the tokens of the probe: ids (T, K) row by row, -1 in a padding row.
 using Choices = std::vector<int32_t>;
 
+// One layer's bias as it stands.
+struct BiasShape {
+  double mean = 0, deviation = 0, low = 0, high = 0;
+  int64_t bf16_distinct = 0;  // different values after rounding to bf16
+  double spread() const { return high - low; }
+  double saturation_margin() const { return 1 - spread(); }
+};
+BiasShape bias_shape(const std::vector<float>& bias);  // not empty
+
 // Share of the tokens whose chosen set is another one when the bias is rounded to bf16. scores (T, E): unbiased.
 double bf16_flip_share(const ops::RouteConfig& route, const std::vector<float>& scores, const std::vector<float>& bias,
                        const Choices& ids);

@@ -109,6 +109,17 @@ TEST_F(BadInput, Paths) {
   expect_refused({"verify", at("empty")}, {"empty"});
   expect_refused({"inspect", at("nowhere")}, {"nowhere"});
   expect_refused({"inspect", at("empty")}, {"empty", "config.json"});
+  expect_refused({"convert", at("nowhere"), "--out", at("new")}, {"nowhere"});
+  expect_refused({"convert", kGolden}, {"--out"});
+  expect_refused({"convert", kGolden, "--out", at("empty")}, {"empty", "there already"});
+  expect_refused({"convert", kGolden, "--out", at("new"), "--dtype", "int8"}, {"--dtype", "int8"});
+  expect_refused({"convert", kGolden, "--out", at("new"), "--shard-size", "large"}, {"--shard-size", "large"});
+  expect_refused({"convert", kGolden, "--out", at("vectors.txt") / "new"}, {"vectors.txt"});
+  expect_refused({"convert", at("cut"), "--out", at("new")}, {"cut/model.safetensors"});
+  expect_refused({"convert", at("mislabelled"), "--out", at("new"), "--dtype", "bf16"}, {"mislabelled", "tensor"});
+  expect_refused({"convert", at("other"), "--out", at("new"), "--dtype", "bf16"}, {"other", "embed_tokens", "(68, 26)"});
+  expect_refused({"doctor", at("nowhere")}, {"nowhere"});
+  expect_refused({"doctor", at("torn")}, {"torn"});
   expect_refused({"roofline", at("nowhere.json")}, {"nowhere.json"});
   expect_refused({"report", at("nowhere")}, {"nowhere"});
   expect_refused({"tokenizer", "encode", at("nowhere.json"), "-p", "x"}, {"nowhere.json"});

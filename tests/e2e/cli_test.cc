@@ -139,6 +139,41 @@ TEST(Verify, AChangedWeightIsFound) {
   EXPECT_EQ(r.out.find("okay"), std::string::npos);
 }
 
+TEST(Convert, ToFp8AndAnotherFileSize) {
+  WorkFolder work;
+  const std::string golden = kSource / "tests/golden/v3-tiny";
+  const Result r = run({"convert", golden, "--dtype", "fp8", "--shard-size", "30kB", "--out", work / "fp8", "--json"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json report = Json::parse(r.out);
+  EXPECT_GT(report.at("files").as_int(), 1);
+  EXPECT_GT(report.at("quantized").at("largest_relative_error").as_double(), 0.01);
+  const Json found = Json::parse(run({"inspect", work / "fp8", "--json"}).out);
+  EXPECT_EQ(found.at("weights").at("files").as_int(), report.at("files").as_int());
+  EXPECT_EQ(found.at("fp8").at("degenerate_scales").as_int(), 0);
+  const Result kept = run({"convert", golden, "--out", work / "same"});
+  EXPECT_EQ(kept.code, 0) << kept.err;
+  EXPECT_EQ(run({"verify", work / "same"}).code, 0);
+  EXPECT_EQ(slurp(work / "same/model.safetensors"), slurp(fs::path(golden) / "model.safetensors"));
+}
+
+// 0: nothing is ill, 1: something is.
+TEST(Doctor, ExitsByTheDiagnosis) {
+  WorkFolder work;
+  const Result good = run({"doctor", kSource / "tests/golden/v3-tiny"});
+  EXPECT_EQ(good.code, 0) << good.out << good.err;
+  EXPECT_NE(good.out.find("healthy"), std::string::npos);
+  const Result json = run({"doctor", kSource / "tests/golden/v3-tiny", "--json"});
+  EXPECT_TRUE(Json::parse(json.out).at("healthy").as_bool());
+  fs::copy(kSource / "tests/golden/v3-tiny", work / "m", fs::copy_options::recursive);
+  std::string weights = slurp(work / "m/model.safetensors");
+  const std::string name = "model.layers.1.mlp.gate.e_score_correction_bias", other = "model.layers.1.mlp.gate.e_score_correction_bia_";
+  weights.replace(weights.find(name), name.size(), other);
+  spill(work / "m/model.safetensors", weights);
+  const Result ill = run({"doctor", work / "m"});
+  EXPECT_EQ(ill.code, 1) << ill.err;
+  EXPECT_NE(ill.out.find(name + " is not there"), std::string::npos) << ill.out;
+}
+
 TEST(Recipes, AreConfigurationsThatCanBe) {
   int recipes = 0;
   for (const auto& entry : fs::directory_iterator(kSource / "configs")) {
