@@ -12,9 +12,8 @@ namespace {
 
 // Found by fuzzing: toml++ 3.3 declares these unreachable where it looks for blanks. Only a sanitizer is sure to see it.
 TEST(Toml, CharactersBeyondAsciiOutsideStringsAreErrors) {
-  for (const char* text : {"\xc2\xa1", "\xcf\x90 = 1", "a = [1, \xcf\x90]", "a = 1\xd2\x99", "[\xe2\x80\x90]", "\xe3\x80\x81"})
+  for (const char* text : {"\xc2\xa1", "\xcf\x90 = 1", "a = [1, \xcf\x90]", "a = 1\xd2\x99", "[\xe2\x80\x90]", "\xe3\x80\x81", "a\xc2\xa0= 1"})
     EXPECT_THROW(parse_toml(text), Error) << text;
-  EXPECT_EQ(parse_toml("a\xc2\xa0= 1").at("a").as_int(), 1);  // a blank to toml++
 }
 
 TEST(Toml, ReadsEveryTypeInTheOrderOfTheText) {
