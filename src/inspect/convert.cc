@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "base/checksums.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/human.h"
@@ -295,7 +296,7 @@ void carry_files(const fs::path& from, const fs::path& to, ConvertReport& report
   std::sort(entries.begin(), entries.end());
   for (const fs::path& entry : entries) {
     const std::string name = entry.filename().string();
-    if (is_weight_file(name) || name == "config.json") continue;
+    if (is_weight_file(name) || name == "config.json" || name == kChecksumList) continue;
     if (fs::is_directory(entry) || is_other_weights(entry.filename())) {
       report.left_out.push_back(fs::is_directory(entry) ? name + "/" : name);
     } else {
@@ -342,6 +343,7 @@ ConvertReport convert(const fs::path& from, const fs::path& to_given, const Conv
   const fs::path to = to_given.has_filename() ? to_given : to_given.parent_path();  // "out/" is "out"
   check_options(to, options);
   if (!fs::is_directory(from)) fail(ErrorKind::file, from.string(), "not a model folder");
+  const bool listed = verify_checksums(from);  // where it is a checkpoint of ours
   Converter converter(from, options);
   check_space(to.parent_path(), converter.bytes_after());
   if (to.has_parent_path()) fs::create_directories(to.parent_path());
@@ -354,6 +356,7 @@ ConvertReport convert(const fs::path& from, const fs::path& to_given, const Conv
     report = converter.write(partial);
     carry_files(from, partial, report);
     write_config(from, partial, options.dtype);
+    if (listed) write_checksums(partial);
     fs::rename(partial, to);
   } catch (...) {
     std::error_code ignored;

@@ -60,7 +60,20 @@ TEST_F(Damage, OneFlippedBitInAModelThatIsUsed) {
   write_checksums(checkpoint);
   flip(weights, fs::file_size(weights) * 8 - 20);
   expect_refused(command("other", {"--init-from", checkpoint}), weights, "init-from");
+  expect_refused({"convert", checkpoint, "--dtype=bf16", "--out", work_ / "converted"}, weights, "convert");
   expect_refused({"study", "skip", "-m", checkpoint, "--shard", work_ / "valid.shard"}, weights, "study skip");
+}
+
+TEST_F(Damage, AConvertedCheckpointHasItsOwnChecksums) {
+  recipe_.schedule.steps = 2;
+  expect_done(command("run"));
+  fs::path checkpoint = *latest_checkpoint(work_ / "run/checkpoints"), converted = work_ / "converted";
+  const Result r = e2e::run({"convert", checkpoint, "--dtype=bf16", "--out", converted});
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_TRUE(verify_checksums(converted));
+  expect_done(command("other", {"--init-from", converted}));
+  flip(converted / "model.safetensors", 12345);
+  expect_refused(command("other", {"--fresh", "--init-from", converted}), converted / "model.safetensors", "init-from");
 }
 
 TEST_F(Damage, AShardCutAtEveryBoundary) {

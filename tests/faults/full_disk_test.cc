@@ -172,6 +172,12 @@ TEST_F(SlowFullDisk, UnderWhatCommandsPrint) {
   }
 }
 
+TEST_F(SlowFullDisk, UnderAConversion) {
+  make_run();
+  fs::rename(*latest_checkpoint(out() / "run/checkpoints"), work_ / "model");
+  at_every_write({"convert", work_ / "model", "--dtype=bf16", "--shard-size=20KB", "--out", out() / "converted"});
+}
+
 // Without a folder, verify unpacks its reference model into a temporary one.
 TEST_F(SlowFullDisk, UnderAVerification) {
   in_child_ = [folder = out()] { setenv("TMPDIR", folder.c_str(), 1); };
