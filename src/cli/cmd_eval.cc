@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "cli/commands.h"
-#include "infer/load.h"
+#include "infer/memory_plan.h"
 #include "study/engine_generator.h"
 #include "study/evaluate.h"
 #include "train/config.h"
@@ -57,12 +59,23 @@ void cmd_eval(CommandLine& line) {
   line.require(!model_folder.empty(), "a model, -m DIR");
 
   config.eval.seed = static_cast<uint64_t>(seed);
-  const Corpus corpus = collect_corpus(config.corpus);
+  OpenedModel opened = open_model(model_folder);
+  opened.tokenizer();
   const auto device = Device::make(DeviceKind::cpu, threads);
-  const LoadedModel model = load_model(model_folder, *device, compute_dtype(dtype));
-  Engine engine(*model.model, {.slots = 1, .context = context});
+  const DType storage = compute_dtype(dtype);
+  const EngineOptions options{.slots = 1, .context = context};
+  const MemoryPlan memory = plan_memory(opened, *device, storage, options);
+  const int64_t available = available_memory();
+  admit(memory, available, model_folder);
+  const Corpus corpus = collect_corpus(config.corpus);
+  const LoadedModel model = load_model(std::move(opened), *device, storage);
+  Engine engine(*model.model, options);
   EngineGenerator generator(engine, model.tokenizer(), config.skip);
+  const EvaluatePlan plan = plan_evaluation(generator, corpus, config.eval);
+  log_info("{}", plan.text());
   Json result = Json::object();
+  result["plan"] = plan.to_json();
+  result["plan"]["memory"] = memory.to_json(available);
   result["heldout"] = evaluate_held_out(generator, corpus, config.eval);
   result["line"] = evaluate_lines(generator, corpus, config.eval);
   std::string text;

@@ -4,8 +4,9 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "cli/commands.h"
-#include "infer/load.h"
+#include "infer/memory_plan.h"
 #include "tokenizer/chat.h"
 #include "train/config.h"
 
@@ -78,15 +79,19 @@ void cmd_generate(CommandLine& line) {
 
   config.options.seed = static_cast<uint64_t>(config.seed);
   const auto device = Device::make(DeviceKind::cpu, threads);
-  const LoadedModel model = load_model(model_folder, *device, compute_dtype(config.dtype));
+  OpenedModel opened = open_model(model_folder);
   if (!file.empty()) text = read_file(file);
-  const auto ids = chat ? encode_chat(model.tokenizer(), text, system, config.options.end_tokens)
-                        : encode_prompt(model.tokenizer(), {text, suffix});
+  const auto ids = chat ? encode_chat(opened.tokenizer(), text, system, config.options.end_tokens)
+                        : encode_prompt(opened.tokenizer(), {text, suffix});
   const int64_t context = static_cast<int64_t>(ids.size()) + config.options.max_new_tokens;
-  if (context > model.config.max_position_embeddings)
+  if (context > opened.config.max_position_embeddings)
     fail(ErrorKind::usage, "generate.max_new_tokens", "a prompt of {} tokens and {} more exceed the model's context of {}",
-         ids.size(), config.options.max_new_tokens, model.config.max_position_embeddings);
-  Engine engine(*model.model, {.slots = 1, .context = context});
+         ids.size(), config.options.max_new_tokens, opened.config.max_position_embeddings);
+  const DType storage = compute_dtype(config.dtype);
+  const EngineOptions options{.slots = 1, .context = context};
+  admit(plan_memory(opened, *device, storage, options), available_memory(), model_folder);
+  const LoadedModel model = load_model(std::move(opened), *device, storage);
+  Engine engine(*model.model, options);
   const Generation g = generate(engine, model.tokenizer(), ids, config.options, [&](std::string_view piece) {
     if (out.empty()) print(piece);
     return !interrupted();

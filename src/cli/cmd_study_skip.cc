@@ -1,6 +1,7 @@
+#include "base/memory.h"
 #include "cli/commands.h"
-#include "data/shards.h"
-#include "infer/load.h"
+#include "infer/memory_plan.h"
+#include "study/documents.h"
 #include "study/skip_study.h"
 #include "train/config.h"
 
@@ -9,10 +10,12 @@ namespace {
 
 struct StudyKeys {
   SkipStudyOptions study;
+  TextOptions text;
 
   template <class V>
   void visit(V& v) {
     v.section("study", study, "how much is scored and timed");
+    v.section("text", text, "what is scored");
   }
 };
 
@@ -20,27 +23,35 @@ struct StudyKeys {
 
 void cmd_study_skip(CommandLine& line) {
   StudyKeys config;
-  std::string model_folder, shard_file, dtype = "auto", out;
+  std::string model_folder, dtype = "auto", out;
   int threads = 0;
   bool json = false;
   line.config(config);
   line.option("-m,--model", model_folder, "DIR", "the model: a checkpoint of ours or a Hugging Face folder");
-  line.option("--shard", shard_file, "FILE", "held-out token shard of its tokenizer, as `ballast corpus` writes it");
+  line.shortcut("--text", "text.source", "SRC");
+  line.shortcut("--shard", "text.source", "FILE");
   line.option("--dtype", dtype, "TYPE", "type of the matrices: auto, f32 or bf16");
   line.flag("--json", json, "the result as JSON");
   line.shortcut("--seed", "study.seed", "N");
   line.out(out, "FILE", "write the result there instead of printing it");
   line.threads(threads);
   if (!line.parse()) return;
-  line.require(!model_folder.empty() && !shard_file.empty(), "a model and a held-out shard, -m DIR --shard FILE");
+  line.require(!model_folder.empty() && !config.text.source.empty(), "a model and a text, -m DIR --text SRC");
 
-  const ShardReader shard(shard_file);
+  OpenedModel opened = open_model(model_folder);
+  const auto documents = read_documents(config.text, opened);
   const auto device = Device::make(DeviceKind::cpu, threads);
-  const LoadedModel model = load_model(model_folder, *device, compute_dtype(dtype));
-  std::vector<std::vector<int32_t>> documents;
-  for (int64_t d = 0; d < shard.documents(); ++d) documents.push_back(shard.document(d));
+  const DType storage = compute_dtype(dtype);
+  MemoryPlan memory = plan_memory(opened, *device, storage, skip_study_engine(config.study));
+  memory.buffers += skip_study_bytes(opened.config, config.study);
+  const int64_t available = available_memory();
+  admit(memory, available, model_folder);
+  const LoadedModel model = load_model(std::move(opened), *device, storage);
   const SkipStudy study = study_skip(*model.model, documents, config.study);
-  emit(json ? study.rows_json().dump(2) + "\n" : study.table(), out);
+  if (!json) return emit(study.table(), out);
+  Json result = study.to_json();
+  result["plan"]["memory"] = memory.to_json(available);
+  emit(result.dump(2) + "\n", out);
 }
 
 }  // namespace ballast::cli

@@ -38,7 +38,9 @@ void Engine::allocate_inputs() {
 void Engine::plan_memory() {
   const ModelConfig& c = model_.config();
   const int64_t width = c.kv_lora_rank + c.qk_rope_head_dim, per_layer = options_.slots * options_.context * width;
-  cache_ = Buffer(ctx_.device, static_cast<size_t>(per_layer * c.num_hidden_layers) * size_of(ctx_.storage()));
+  const bool only_planning = ctx_.device.planning;
+  sizes_.cache = static_cast<size_t>(per_layer * c.num_hidden_layers) * size_of(ctx_.storage());
+  cache_ = Buffer(ctx_.device, only_planning ? 1 : sizes_.cache);
   for (int l = 0; l < c.num_hidden_layers; ++l) {
     char* at = static_cast<char*>(cache_.data()) + l * per_layer * static_cast<int64_t>(size_of(ctx_.storage()));
     layers_.push_back({Tensor(at, ctx_.storage(), {options_.slots, options_.context, width})});
@@ -63,10 +65,13 @@ void Engine::plan_memory() {
   // Fewer rows are not padded to the products' alignment, and may need more scratch per row: plan them, too.
   dry(Pass::Mode::prefill, std::min<int64_t>(63, options_.prefill_chunk));
   dry(Pass::Mode::decode, options_.slots);
-  device.planning = false;
   device.records.clear();
-  inputs_.reserve(inputs_.high_water());
-  scratch_.reserve(scratch_.high_water());
+  sizes_.inputs = inputs_.high_water();
+  sizes_.scratch = scratch_.high_water();
+  device.planning = only_planning;
+  if (only_planning) return;
+  inputs_.reserve(sizes_.inputs);
+  scratch_.reserve(sizes_.scratch);
   allocate_inputs();
   pass_.kv_segments = kv_segments_;
   pass_.executed = executed_;

@@ -20,6 +20,7 @@ struct EngineOptions {
 
 class Engine {
  public:
+  // On a device that is planning nothing is allocated: the engine then has sizes, and must not run.
   Engine(Model& model, const EngineOptions& options);
 
   const EngineOptions& options() const { return options_; }
@@ -60,7 +61,10 @@ class Engine {
   std::vector<int64_t> executed();
   void reset_executed();
 
-  size_t cache_bytes() const { return cache_.bytes(); }
+  struct Sizes {
+    size_t cache = 0, inputs = 0, scratch = 0;  // bytes
+  };
+  const Sizes& sizes() const { return sizes_; }
 
  private:
   void plan_memory();
@@ -76,6 +80,7 @@ class Engine {
   Arena inputs_, scratch_, no_saved_;
   Context ctx_;
   Buffer cache_;
+  Sizes sizes_;
   std::vector<CacheLayer> layers_;
   Pass pass_;
   Tensor ids_, positions_, segments_, kv_segments_, length_tensor_, valid_, logits_, all_logits_, executed_, nonfinite_;

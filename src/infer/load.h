@@ -5,25 +5,38 @@
 #include <memory>
 #include <optional>
 
+#include "formats/safetensors.h"
 #include "model/model.h"
 #include "tokenizer/tokenizer.h"
 
 namespace ballast {
 
-struct LoadedModel {
+// A folder whose small files are read; its weights are mapped, and not read yet.
+struct OpenedModel {
   std::filesystem::path folder;
   ModelConfig config;
-  std::unique_ptr<ParamStore> params;
-  std::unique_ptr<Model> model;
+  Checkpoint files;
   std::optional<Tokenizer> optional_tokenizer;  // absent where the folder has no tokenizer.json
 
   // Throws Error{file} where there is none: text cannot go in or out.
   const Tokenizer& tokenizer() const;
 };
 
-// Reads a Hugging Face model folder: config.json, model*.safetensors, tokenizer.json. Matrices are kept in `storage`
-// (f32 or bf16; on Device::ref f32 or f64). `device` outlives the result. Throws Error{file, format, shape,
-// unsupported} naming file and key or tensor, also where the tokenizer has more tokens than the model.
+struct LoadedModel : OpenedModel {
+  std::unique_ptr<ParamStore> params;
+  std::unique_ptr<Model> model;
+};
+
+// Reads config.json and tokenizer.json of a Hugging Face model folder and the headers of its model*.safetensors. Throws
+// Error{file, format, unsupported} naming file and key, also where the tokenizer has more tokens than the model.
+OpenedModel open_model(const std::filesystem::path& folder);
+
+// How load_model keeps the weights: matrices in `storage` (f32 or bf16; on Device::ref f32 or f64), but routed experts that
+// the files have in bf16 or FP8 stay there and are used where they lie (on the CPU and on Device::ref).
+ParamStore::Options serving_options(const OpenedModel& model, const Device& device, DType storage);
+
+// Reads the weights. `device` outlives the result. Throws Error{format, shape, unsupported} naming file and tensor.
+LoadedModel load_model(OpenedModel opened, Device& device, DType storage);
 LoadedModel load_model(const std::filesystem::path& folder, Device& device, DType storage);
 
 }  // namespace ballast

@@ -158,12 +158,20 @@ ParamTable make_param_table(const ModelConfig& config) {
 }
 
 ParamStore::ParamStore(Device& device, const ParamTable& table, Options options)
-    : device_(device), table_(table), options_(options), offset_(table.list.size()) {
+    : device_(device), table_(table), options_(std::move(options)), offset_(table.list.size()) {
+  CHECK(options_.mapped.empty() || !options_.training);
+  for (const ParamId id : options_.mapped) {
+    const Param& p = table_.list[id];
+    CHECK(p.shape.size() == 3 && static_cast<int64_t>(p.hub.size()) % p.shape[0] == 0);
+    mapped_[id] = {.experts = p.shape[0], .rows = p.shape[1], .cols = p.shape[2],
+                   .parts = static_cast<int64_t>(p.hub.size()) / p.shape[0]};
+  }
   for (int kind = 0; kind < 4; ++kind) {
     run_begin_[kind] = flat_size_;
     for (size_t id = 0; id < table_.list.size(); ++id) {
       if (static_cast<int>(table_.list[id].kind) != kind) continue;
       offset_[id] = flat_size_;
+      if (mapped_.contains(static_cast<ParamId>(id))) continue;
       flat_size_ += (table_.list[id].size() + kAlign - 1) / kAlign * kAlign;
     }
   }
@@ -195,7 +203,13 @@ Tensor ParamStore::slice(const Buffer& buffer, DType dtype, ParamId id, int64_t 
   return Tensor(at, dtype, {s[0], s[1], s[2]});
 }
 
+ops::MappedExperts* ParamStore::mapped(ParamId id) {
+  const auto found = mapped_.find(id);
+  return found == mapped_.end() ? nullptr : &found->second;
+}
+
 Tensor ParamStore::weight(ParamId id) const {
+  if (mapped_.contains(id)) return {};
   const bool matrix = table_.list[id].kind == ParamKind::matrix;
   if (matrix && options_.storage == DType::bf16) return slice(weight_, DType::bf16, id, 0);
   return master(id);
@@ -208,6 +222,7 @@ Tensor ParamStore::master(ParamId id) const {
 }
 
 Tensor ParamStore::stored(ParamId id) const {
+  CHECK(!mapped_.contains(id));
   return options_.storage == DType::bf16 && !options_.training ? weight(id) : master(id);
 }
 

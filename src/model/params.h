@@ -3,11 +3,13 @@
 // each is a contiguous run of its rows.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "core/device.h"
 #include "model/config.h"
+#include "ops/grouped_linear/mapped.h"
 
 namespace ballast {
 
@@ -93,12 +95,14 @@ class ParamStore {
   struct Options {
     DType storage = DType::f32;  // of matrices, as the layers see them; on Device::ref the type of everything
     bool training = false;       // masters, gradients and Adam moments as well
+    // Serving: experts' matrices that are not held here but stay in the checkpoint's files (load_weights).
+    std::vector<ParamId> mapped;
   };
   // On a device that is planning nothing is allocated: tensors then have shapes, and must not be touched.
   ParamStore(Device& device, const ParamTable& table, Options options);
 
   struct Sizes {
-    size_t master = 0, weights = 0, gradients = 0, moments = 0;  // bytes
+    size_t master = 0, weights = 0, gradients = 0, moments = 0;  // bytes; mapped matrices are not among them
   };
   const Sizes& sizes() const { return sizes_; }
 
@@ -107,7 +111,8 @@ class ParamStore {
   DType full() const { return options_.storage == DType::bf16 ? DType::f32 : options_.storage; }
   bool training() const { return options_.training; }
 
-  Tensor weight(ParamId id) const;  // what layers compute with
+  Tensor weight(ParamId id) const;  // what layers compute with; absent where mapped(id) has it
+  ops::MappedExperts* mapped(ParamId id);  // null: weight(id) has it. Without matrices until they are loaded
   Tensor master(ParamId id) const;  // full precision; the weight itself unless storage is bf16
   Tensor grad(ParamId id) const;    // full
 
@@ -145,6 +150,7 @@ class ParamStore {
   Device& device_;
   ParamTable table_;
   Options options_;
+  std::map<ParamId, ops::MappedExperts> mapped_;
   std::vector<int64_t> offset_;                   // of each parameter in the flat arrays
   int64_t run_begin_[5] = {};                     // by kind; [4] is the end
   int64_t flat_size_ = 0;

@@ -26,21 +26,42 @@ ModelConfig read_model_config(const fs::path& folder_or_file) {
 
 std::string scale_name(const std::string& name) { return name + "_scale_inv"; }
 
+namespace {
+
+std::string place_of(const Checkpoint& checkpoint, const std::string& name) {
+  return checkpoint.file_of(name).string() + ": tensor '" + name + "'";
+}
+
+void expect_shape(const Checkpoint& checkpoint, const std::string& name, std::span<const int64_t> shape) {
+  const FileTensor& tensor = checkpoint.at(name);
+  if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end()))
+    fail(ErrorKind::shape, place_of(checkpoint, name), "expected shape {}, found {}", shape_text(shape),
+         shape_text(tensor.shape));
+}
+
+// Of a tensor in FP8.
+std::vector<float> read_scales(const Checkpoint& checkpoint, const std::string& name, std::span<const int64_t> shape) {
+  if (shape.size() != 2)
+    fail(ErrorKind::shape, place_of(checkpoint, name), "is F8_E4M3 with {} axes; only matrices can be", shape.size());
+  if (!checkpoint.contains(scale_name(name)))
+    fail(ErrorKind::format, place_of(checkpoint, name), "is F8_E4M3, but its scales '{}' are not there",
+         scale_name(name));
+  const Fp8Shape matrix{shape[0], shape[1]};
+  std::vector<float> scales(static_cast<size_t>(matrix.blocks()));
+  checkpoint.read(scale_name(name), std::array{matrix.block_rows(), matrix.block_cols()}, std::span<float>(scales));
+  return scales;
+}
+
+}  // namespace
+
 template <class T>
 void read_weight(const Checkpoint& checkpoint, const std::string& name, std::span<const int64_t> shape,
                  std::span<T> out) {
   const FileTensor& tensor = checkpoint.at(name);
   if (tensor.dtype != FileDType::f8_e4m3) return checkpoint.read(name, shape, out);
-  const std::string where = checkpoint.file_of(name).string() + ": tensor '" + name + "'";
-  if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end()))
-    fail(ErrorKind::shape, where, "expected shape {}, found {}", shape_text(shape), shape_text(tensor.shape));
-  if (shape.size() != 2) fail(ErrorKind::shape, where, "is F8_E4M3 with {} axes; only matrices can be", shape.size());
-  if (!checkpoint.contains(scale_name(name)))
-    fail(ErrorKind::format, where, "is F8_E4M3, but its scales '{}' are not there", scale_name(name));
-  const Fp8Shape matrix{shape[0], shape[1]};
-  std::vector<float> scales(static_cast<size_t>(matrix.blocks()));
-  checkpoint.read(scale_name(name), std::array{matrix.block_rows(), matrix.block_cols()}, std::span<float>(scales));
-  dequantize_fp8<T>(matrix, tensor.bytes, scales, 0, matrix.rows, out);
+  expect_shape(checkpoint, name, shape);
+  const std::vector<float> scales = read_scales(checkpoint, name, shape);
+  dequantize_fp8<T>({shape[0], shape[1]}, tensor.bytes, scales, 0, shape[0], out);
 }
 template void read_weight(const Checkpoint&, const std::string&, std::span<const int64_t>, std::span<float>);
 template void read_weight(const Checkpoint&, const std::string&, std::span<const int64_t>, std::span<double>);
@@ -66,12 +87,46 @@ void load_tensor(ParamStore& params, ParamId id, const HubTensor& t, const Check
   params.write(id, t.offset, values.data(), t.size());
 }
 
+// Nothing is read but the scales.
+void map_experts(ops::MappedExperts& experts, const Param& param, const Checkpoint& checkpoint) {
+  experts.matrices.clear();
+  for (const HubTensor& t : param.hub) {
+    const FileTensor& tensor = checkpoint.at(t.name);
+    expect_shape(checkpoint, t.name, t.shape);
+    ops::MappedMatrix matrix{.data = tensor.bytes.data()};
+    if (tensor.dtype == FileDType::f8_e4m3) matrix.scales = read_scales(checkpoint, t.name, t.shape);
+    experts.matrices.push_back(std::move(matrix));
+  }
+}
+
+bool mappable(const Param& param, const Checkpoint& checkpoint) {
+  return param.shape.size() == 3 && std::ranges::all_of(param.hub, [&](const HubTensor& t) {
+    const FileTensor* tensor = checkpoint.find(t.name);
+    if (!tensor) return true;  // what is missing is said when it is loaded
+    if (tensor->dtype == FileDType::f8_e4m3) return true;
+    return tensor->dtype == FileDType::bf16 && reinterpret_cast<uintptr_t>(tensor->bytes.data()) % alignof(bf16) == 0;
+  });
+}
+
 }  // namespace
+
+std::vector<ParamId> mappable_experts(const ParamTable& table, const Checkpoint& checkpoint) {
+  std::vector<ParamId> ids;
+  for (size_t id = 0; id < table.list.size(); ++id)
+    if (mappable(table.list[id], checkpoint)) ids.push_back(static_cast<ParamId>(id));
+  return ids;
+}
 
 void load_weights(ParamStore& params, const Checkpoint& checkpoint) {
   const auto& list = params.table().list;
-  for (size_t id = 0; id < list.size(); ++id)
-    for (const HubTensor& t : list[id].hub) load_tensor(params, static_cast<ParamId>(id), t, checkpoint);
+  for (size_t i = 0; i < list.size(); ++i) {
+    const auto id = static_cast<ParamId>(i);
+    if (ops::MappedExperts* experts = params.mapped(id)) {
+      map_experts(*experts, list[i], checkpoint);
+      continue;
+    }
+    for (const HubTensor& t : list[i].hub) load_tensor(params, id, t, checkpoint);
+  }
   params.refresh();
 }
 

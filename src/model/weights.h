@@ -21,8 +21,12 @@ template <class T>
 void read_weight(const Checkpoint& checkpoint, const std::string& name, std::span<const int64_t> shape,
                  std::span<T> out);
 
-// Fills every parameter from the checkpoint, each tensor converted once, into the memory that the layers read. Errors
-// as read_weight's.
+// The experts' matrices that can be multiplied by where they lie in the checkpoint's files: bf16 or e4m3 throughout, and
+// aligned to the element. For ParamStore::Options::mapped, on a device whose memory is the host's.
+std::vector<ParamId> mappable_experts(const ParamTable& table, const Checkpoint& checkpoint);
+
+// Fills every parameter from the checkpoint, each tensor converted once, into the memory that the layers read; those that
+// `params` has as mapped point into the files, and `checkpoint` must outlive them. Errors as read_weight's.
 void load_weights(ParamStore& params, const Checkpoint& checkpoint);
 
 struct SaveOptions {

@@ -1,5 +1,5 @@
-// Highway helpers for kernels over storage types: loads that widen bf16 to f32, stores that round f32 to bf16 (nearest
-// even; NaN stays NaN), and tails. Included by per-target sources; see ops/rmsnorm/cpu.cc for the pattern.
+// Highway helpers for kernels over storage types: loads that widen bf16 and e4m3 to f32, stores that round f32 to bf16
+// (nearest even; NaN stays NaN), and tails. Included by per-target sources; see ops/rmsnorm/cpu.cc for the pattern.
 #if defined(BALLAST_OPS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef BALLAST_OPS_SIMD_INL_H_
 #undef BALLAST_OPS_SIMD_INL_H_
@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "core/dtype.h"
+#include "core/fp8.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -25,6 +26,17 @@ HWY_INLINE VF32 LoadFloats(F32 d, const bf16* p) {
   const hn::RebindToUnsigned<F32> d32;
   const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, reinterpret_cast<const uint16_t*>(p)));
   return hn::BitCast(d, hn::ShiftLeft<16>(bits));
+}
+
+// Times 2^-8: sign and bits moved to where f16 has them, whose exponent has a bias of 15 and not of 7; f16's subnormals
+// take e4m3's. NaN codes come out as +-kNanCode.
+constexpr float kE4m3Unit = 0x1p8f, kNanCode = 1.875f;
+HWY_INLINE VF32 LoadFloats(F32 d, const e4m3* p) {
+  const hn::Rebind<int8_t, F32> d8;
+  const hn::Rebind<int16_t, F32> d16;
+  const hn::Rebind<hwy::float16_t, F32> half;
+  const auto codes = hn::ShiftLeft<7>(hn::PromoteTo(d16, hn::LoadU(d8, reinterpret_cast<const int8_t*>(p))));
+  return hn::PromoteTo(d, hn::BitCast(half, hn::And(codes, hn::Set(d16, static_cast<int16_t>(0xBFFF)))));
 }
 
 HWY_INLINE void StoreFloats(VF32 v, F32 d, float* p) { hn::StoreU(v, d, p); }

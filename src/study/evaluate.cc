@@ -1,9 +1,66 @@
 #include "study/evaluate.h"
 
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "base/human.h"
 #include "eval/baselines.h"
 #include "eval/line_completion.h"
+#include "infer/score.h"
 
 namespace ballast {
+
+namespace {
+
+double seconds_of(const std::function<void()>& work) {
+  work();  // brings the weights into memory
+  const double begin = steady_seconds();
+  work();
+  return steady_seconds() - begin;
+}
+
+}  // namespace
+
+EvaluatePlan plan_evaluation(Generator& model, const Corpus& corpus, const EvaluateOptions& o) {
+  const int64_t context = model.context_length(), stride = o.stride > 0 ? o.stride : context / 2;
+  EvaluatePlan plan;
+  ScoreRequest first;
+  int64_t read = 0;
+  for (const Document* d : sample_documents(corpus.part(Split::held_out), o.max_bytes, o.seed)) {
+    std::vector<int32_t> ids = model.encode(d->text);
+    if (model.control().bos >= 0) ids.insert(ids.begin(), model.control().bos);
+    const auto windows = score_windows(std::ssize(ids), context, stride);
+    plan.windows += std::ssize(windows);
+    for (const ScoreWindow& w : windows) {
+      plan.tokens += w.scored;
+      read += w.end - w.begin;
+      if (w.end - w.begin > std::ssize(first.tokens))
+        first = {{ids.begin() + w.begin, ids.begin() + w.end}, w.scored};
+    }
+  }
+  double seconds = 0;
+  if (plan.windows > 0)
+    seconds = seconds_of([&] { model.score({&first, 1}); }) * static_cast<double>(read) /
+              static_cast<double>(first.tokens.size());
+  const auto tasks = make_line_tasks(corpus.part(Split::held_out), {o.lines, o.prompt_bytes, o.seed});
+  plan.lines = std::ssize(tasks);
+  if (!tasks.empty()) {
+    const GenerateRequest line{.prompt = tasks.front().prompt, .max_new_tokens = o.line_tokens};
+    seconds += seconds_of([&] { model.generate({&line, 1}); }) * static_cast<double>(tasks.size());
+  }
+  plan.minutes = seconds / 60;
+  return plan;
+}
+
+std::string EvaluatePlan::text() const {
+  return fmt::format("{} tokens in {} windows to be scored and {} lines to be completed: about {} of the model", tokens,
+                     windows, lines, format_duration(60 * minutes));
+}
+
+Json EvaluatePlan::to_json() const {
+  return Json(Json::Object{{"tokens", tokens}, {"windows", windows}, {"lines", lines}, {"minutes", minutes}});
+}
 
 Json evaluate_held_out(Generator& model, const Corpus& corpus, const EvaluateOptions& o) {
   const Documents train = corpus.part(Split::train);

@@ -28,6 +28,16 @@ struct EvaluateOptions {
   }
 };
 
+// How much there is to do, and how long it takes at the speed of the first window and the first line, which it measures.
+struct EvaluatePlan {
+  int64_t tokens = 0, windows = 0;  // held-out ones to be scored
+  int64_t lines = 0;                // to be completed
+  double minutes = 0;               // of the model; the trivial rivals come on top
+  std::string text() const;
+  Json to_json() const;
+};
+EvaluatePlan plan_evaluation(Generator& model, const Corpus& corpus, const EvaluateOptions& options);
+
 // {heldout: {bpb, bpb_lo, bpb_hi, accuracy, ngram5, xz_file, xz_primed, uniform, at_floor, ...},
 //  line: {em, es, em_at_floor, es_at_floor, rivals: {name: {em, es}}}}; em and es are per cent.
 Json evaluate_held_out(Generator& model, const Corpus& corpus, const EvaluateOptions& options);

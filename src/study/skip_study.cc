@@ -9,6 +9,7 @@
 
 #include "base/human.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "infer/scoped_plan.h"
@@ -97,6 +98,19 @@ struct QualitySums {
   double dnll = 0, kl = 0, same = 0;
 };
 
+// Experts that stay in the files are read as they are there.
+ByteModel bytes_of(Model& model) {
+  ParamStore& params = model.params();
+  const double element = double(size_of(params.storage()));
+  ByteModel m = byte_model(model.config(), element, element);
+  for (const BlockParams& block : params.table().model.blocks) {
+    const ops::MappedExperts *up = block.is_moe ? params.mapped(block.moe.experts_gate_up) : nullptr,
+                             *down = block.is_moe ? params.mapped(block.moe.experts_down) : nullptr;
+    if (up && down) m.expert = double(up->bytes() + down->bytes()) / double(up->experts);
+  }
+  return m;
+}
+
 void stop_if_interrupted() {
   if (interrupted()) fail(ErrorKind::interrupted, "study skip", "stopped before it was done");
 }
@@ -108,9 +122,7 @@ class Study {
         documents_(documents),
         options_(options),
         order_(shuffled(documents.size(), static_cast<uint64_t>(options.seed))),
-        engine_(model, {.slots = 1,
-                        .context = std::max(options.window, options.prompt + options.decode),
-                        .prefill_chunk = std::max(options.window, options.prompt)}),
+        engine_(model, skip_study_engine(options)),
         scorer_(engine_) {
     if (engine_.logits().dtype != DType::f32 || engine_.device().kind == DeviceKind::cuda)
       fail(ErrorKind::unsupported, "study skip", "needs a model in f32 or bf16 on a CPU");
@@ -118,6 +130,8 @@ class Study {
 
   SkipStudy run() {
     choose();
+    estimate();
+    calibrate();
     quality();
     speed();
     return std::move(result_);
@@ -128,11 +142,59 @@ class Study {
     std::vector<Window> windows = list_windows(documents_, order_, options_.window);
     windows_ = take(windows, options_.score_tokens);
     if (windows_.empty()) fail(ErrorKind::usage, "study skip", "no held-out file has two tokens");
-    std::vector<Window> apart = take(windows, options_.calibration_tokens);
+    if (!chosen("minp")) return;
+    const std::vector<Window> apart = take(windows, options_.calibration_tokens);
     result_.calibrated_apart = !apart.empty();
-    std::vector<std::span<const int32_t>> calibration;
-    for (const Window& w : apart.empty() ? windows_ : apart) calibration.push_back(w.tokens);
-    cases_ = skip_cases(model_.config(), calibrate_min_p(engine_, calibration), static_cast<uint64_t>(options_.seed));
+    for (const Window& w : apart.empty() ? windows_ : apart) calibration_.push_back(w.tokens);
+  }
+
+  bool chosen(const std::string& policy) const {
+    return std::ranges::find(options_.policies, policy) != options_.policies.end();
+  }
+
+  std::vector<SkipCase> chosen_cases(std::span<const double> min_p) const {
+    auto cases = skip_cases(model_.config(), min_p, static_cast<uint64_t>(options_.seed));
+    std::erase_if(cases, [&](const SkipCase& c) { return !chosen(c.config.policy); });
+    return cases;
+  }
+
+  // The first round only brings the weights into memory.
+  void estimate() {
+    SkipPlan& plan = result_.plan;
+    const Window& w = windows_.front();
+    const std::span<const int32_t> start = w.tokens.first(1);
+    for (int round = 0; round < 2; ++round) {
+      stop_if_interrupted();
+      const double begin = steady_seconds();
+      reference(w);
+      plan.seconds_per_window = steady_seconds() - begin;
+    }
+    engine_.prefill(0, start);
+    constexpr int kTokens = 5;
+    std::vector<double> seconds;
+    for (int i = 0; i < kTokens && engine_.length(0) < engine_.options().context; ++i) {
+      const double begin = steady_seconds();
+      engine_.decode(start);
+      seconds.push_back(steady_seconds() - begin);
+    }
+    plan.seconds_per_token = quantile(seconds, 0.5);
+    plan.windows = std::ssize(windows_);
+    for (const Window& each : windows_) plan.tokens += each.scored;
+    for (const auto& each : calibration_) plan.calibration_tokens += std::ssize(each);
+    const double thresholds[] = {0.1, 0.2, 0.3};  // as many as there will be at most
+    plan.policies = std::ssize(chosen_cases(thresholds));
+    plan.timed_runs = 2 * (plan.policies + 2) * options_.rounds + 1;
+    const double a_token = plan.seconds_per_window / static_cast<double>(w.tokens.size() - 1);
+    plan.quality_minutes = (static_cast<double>(plan.windows * (plan.policies + 1)) * plan.seconds_per_window +
+                            static_cast<double>(plan.calibration_tokens) * a_token) / 60;
+    plan.speed_minutes = static_cast<double>(plan.timed_runs) *
+                         (static_cast<double>(options_.prompt) * a_token +
+                          static_cast<double>(options_.decode) * plan.seconds_per_token) / 60;
+    log_info("{}", plan.text());
+  }
+
+  void calibrate() {
+    cases_ = chosen_cases(calibrate_min_p(engine_, calibration_));
     result_.options = options_;
     result_.rows.push_back({.policy = "off"});
     for (const SkipCase& c : cases_) result_.rows.push_back({.policy = c.config.policy, .settings = c.settings});
@@ -328,9 +390,9 @@ class Study {
   std::vector<size_t> order_;
   Engine engine_;
   Scorer scorer_;
-  ByteModel bytes_ = byte_model(model_.config(), double(size_of(model_.params().storage())),
-                                double(size_of(model_.params().storage())));
+  ByteModel bytes_ = bytes_of(model_);
   std::vector<Window> windows_;
+  std::vector<std::span<const int32_t>> calibration_;
   std::vector<SkipCase> cases_;
   Reference reference_;
   std::vector<double> kl_, same_;
@@ -347,6 +409,9 @@ void check(const Model& model, std::span<const std::vector<int32_t>> documents, 
   positive("prompt", o.prompt);
   positive("decode", o.decode);
   if (o.rounds < 2) fail(ErrorKind::usage, "rounds", "{}: an interval needs two rounds at least", o.rounds);
+  for (const std::string& policy : o.policies)
+    if (policy != "topk" && policy != "minp" && policy != "random")
+      fail(ErrorKind::usage, "policies", "'{}' is none of topk, minp and random", policy);
   if (o.window < 2) fail(ErrorKind::usage, "window", "{}: a token is scored from at least one before it", o.window);
   const auto tokens = std::accumulate(documents.begin(), documents.end(), size_t{0},
                                       [](size_t n, const auto& d) { return n + d.size(); });
@@ -354,6 +419,39 @@ void check(const Model& model, std::span<const std::vector<int32_t>> documents, 
 }
 
 }  // namespace
+
+EngineOptions skip_study_engine(const SkipStudyOptions& options) {
+  return {.slots = 1,
+          .context = std::max(options.window, options.prompt + options.decode),
+          .prefill_chunk = std::max(options.window, options.prompt)};
+}
+
+// The distribution of a window without a policy, for every token.
+int64_t skip_study_bytes(const ModelConfig& config, const SkipStudyOptions& options) {
+  return options.window * config.vocab_size * static_cast<int64_t>(sizeof(float));
+}
+
+std::string SkipPlan::text() const {
+  return fmt::format(
+      "{} tokens in {} windows to be scored under off and {} policies, {} timed runs: at most about {} ({} to score, {} "
+      "to time; a window takes {:.3g} s, a decoded token {:.3g} ms)",
+      tokens, windows, policies, timed_runs, format_duration(60 * minutes()), format_duration(60 * quality_minutes),
+      format_duration(60 * speed_minutes), seconds_per_window, 1e3 * seconds_per_token);
+}
+
+Json SkipPlan::to_json() const {
+  return Json(Json::Object{{"tokens", tokens},
+                           {"windows", windows},
+                           {"policies", policies},
+                           {"calibration_tokens", calibration_tokens},
+                           {"timed_runs", timed_runs},
+                           {"seconds_per_window", seconds_per_window},
+                           {"seconds_per_token", seconds_per_token},
+                           {"quality_minutes", quality_minutes},
+                           {"speed_minutes", speed_minutes},
+                           {"minutes", minutes()},
+                           {"minutes_per_policy", minutes_per_policy()}});
+}
 
 Json SkipResult::to_json() const {
   return Json(Json::Object{{"policy", policy},
@@ -376,6 +474,15 @@ Json SkipStudy::rows_json() const {
   Json array = Json::array();
   for (const SkipResult& row : rows) array.push_back(row.to_json());
   return array;
+}
+
+Json SkipStudy::to_json() const {
+  return Json(Json::Object{{"plan", plan.to_json()},
+                           {"rows", rows_json()},
+                           {"nll", nll},
+                           {"tokens", tokens},
+                           {"files", files},
+                           {"intervals", intervals_json()}});
 }
 
 Json SkipStudy::intervals_json() const {
@@ -405,12 +512,14 @@ std::string SkipStudy::table() const {
         r.speedup_hi, r.predicted, r.dnll, r.dnll_lo, r.dnll_hi, r.kl, 100 * r.same_top1);
   }
   const Json intervals = intervals_json();
+  const std::string thresholds =
+      fmt::format("min-p's thresholds were chosen on {} tokens.", calibrated_apart ? "other" : "the same");
   text += fmt::format(
       "off: {:.4f} nats per token. Speed-up of decoding ({} tokens after {}): {}. A speed-up inside the first row's "
       "interval is "
-      "not resolved.\nDelta NLL: {}. min-p's thresholds were chosen on {} tokens.\n",
+      "not resolved.\nDelta NLL: {}.{}\n",
       nll, options.decode, options.prompt, intervals.at("speedup").as_string(), intervals.at("dnll").as_string(),
-      calibrated_apart ? "other" : "the same");
+      plan.calibration_tokens > 0 ? " " + thresholds : "");
   return text;
 }
 

@@ -199,11 +199,43 @@ TEST(SkipCases, RenormOnlyWhereItHasAnEffect) {
   EXPECT_EQ(skip_cases(c, {}, 1).size(), 1u);
 }
 
+TEST(SkipStudy, SaysBeforehandWhatItWillDo) {
+  std::string said;
+  struct Keep : LogSink {
+    std::string& text;
+    explicit Keep(std::string& text) : text(text) {}
+    void line(LogLevel, std::string_view line) override { text += line; }
+  } keep(said);
+  const ScopedLogSink scope(keep);
+  Subject s(small_shape());
+  SkipStudyOptions o = kShort;
+  o.policies = {"topk"};
+  const double begin = steady_seconds();
+  const SkipStudy study = study_skip(s.model, files(12, 60, 211), o);
+  const double minutes = (steady_seconds() - begin) / 60;
+  const SkipPlan& plan = study.plan;
+  EXPECT_EQ(plan.tokens, study.tokens);
+  EXPECT_EQ(plan.windows, 10);
+  EXPECT_EQ(plan.policies, 7);
+  EXPECT_EQ(study.rows.size(), 1u + 7);
+  EXPECT_EQ(plan.calibration_tokens, 0) << "only min-p needs it";
+  EXPECT_EQ(plan.timed_runs, 2 * (7 + 2) * 2 + 1);
+  EXPECT_GT(plan.quality_minutes, 0);
+  EXPECT_GT(plan.speed_minutes, 0);
+  EXPECT_LT(plan.minutes(), 20 * minutes) << "an estimate, on a machine that others use";
+  EXPECT_NE(said.find("310 tokens in 10 windows"), std::string::npos) << said;
+  EXPECT_EQ(study.to_json().at("plan").at("policies").as_int(), 7);
+  EXPECT_EQ(study.table().find("min-p"), std::string::npos);
+}
+
 TEST(SkipStudy, RefusesWhatItCannotMeasure) {
   Subject s(small_shape());
   EXPECT_THROW(study_skip(s.model, {}, kShort), Error);
   SkipStudyOptions o = kShort;
   o.rounds = 1;
+  EXPECT_THROW(study_skip(s.model, files(2, 60, 211), o), Error);
+  o = kShort;
+  o.policies = {"topk", "min-p"};
   EXPECT_THROW(study_skip(s.model, files(2, 60, 211), o), Error);
   ModelConfig dense = small_shape();
   dense.first_k_dense_replace = 3;

@@ -120,10 +120,12 @@ Tensor MoeLayer::forward(Context& ctx, const Pass& pass, Tensor x, Saved* saved)
   Ragged h = s.rows;
   h.rows = s.h;
   // Each expert's weights are counted once, where the first product reads them.
-  ops::grouped_linear_forward(ctx.device, {.x = s.rows, .weight = ctx.params.weight(p_.experts_gate_up), .y = s.gate_up,
+  ops::grouped_linear_forward(ctx.device, {.x = s.rows, .weight = ctx.params.weight(p_.experts_gate_up),
+                                           .mapped = ctx.params.mapped(p_.experts_gate_up), .y = s.gate_up,
                                            .executed = pass.executed && !pass.repeats ? pass.executed.rows(row_, row_ + 1) : Tensor()});
   ops::swiglu_forward(ctx.device, {.gate_up = s.gate_up, .offs = s.rows.offs, .count = s.rows.count, .h = s.h});
-  ops::grouped_linear_forward(ctx.device, {.x = h, .weight = ctx.params.weight(p_.experts_down), .y = s.y});
+  ops::grouped_linear_forward(ctx.device, {.x = h, .weight = ctx.params.weight(p_.experts_down),
+                                           .mapped = ctx.params.mapped(p_.experts_down), .y = s.y});
   Tensor shared;
   if (p_.shared.down != kNoParam) shared = shared_.forward(ctx, x, saved ? &s.shared : nullptr);
   ops::combine_forward(ctx.device, {.rows = s.y, .row_of = s.row_of, .weights = s.weights, .base = shared, .y = y});

@@ -22,15 +22,31 @@ double routed_rows(const Ragged& x) {
   return double(std::max<int64_t>(0, x.rows[0] - x.experts() * (x.align - 1)));
 }
 
+struct Extents {
+  int64_t experts, outputs, inputs;
+};
+Extents extents(const GroupedLinearForward& a) {
+  if (a.mapped) return {a.mapped->experts, a.mapped->rows, a.mapped->cols};
+  return {a.weight[0], a.weight[1], a.weight[2]};
+}
+
 }  // namespace
 
 void GroupedLinearForward::check() const {
   const char* op = "grouped_linear.forward";
-  expect_shape(op, "weight", weight, {-1, -1, x.rows[1]});
-  expect_ragged(op, x, weight[0]);
-  expect_same_dtype(op, "weight", weight, x.rows);
-  if (!weight.contiguous()) fail(ErrorKind::shape, op, "weight is {} and strided", weight.shape_string());
-  expect_shape(op, "y", y, {x.rows[0], weight[1]});
+  if (bool(weight) == (mapped != nullptr)) fail(ErrorKind::shape, op, "needs weight or mapped, and not both");
+  expect_shape(op, "x.rows", x.rows, {-1, -1});
+  const Extents w = extents(*this);
+  expect_ragged(op, x, w.experts);
+  if (mapped) {
+    if (w.inputs != x.rows[1])
+      fail(ErrorKind::shape, op, "mapped experts have {} columns, x.rows is {}", w.inputs, x.rows.shape_string());
+  } else {
+    expect_shape(op, "weight", weight, {-1, -1, x.rows[1]});
+    expect_same_dtype(op, "weight", weight, x.rows);
+    if (!weight.contiguous()) fail(ErrorKind::shape, op, "weight is {} and strided", weight.shape_string());
+  }
+  expect_shape(op, "y", y, {x.rows[0], w.outputs});
   expect_same_dtype(op, "y", y, x.rows);
   expect_rows_dense(op, "y", y);
   if (executed) {
@@ -40,9 +56,10 @@ void GroupedLinearForward::check() const {
 }
 
 Cost GroupedLinearForward::cost() const {
-  const double rows = routed_rows(x), element = double(size_of(x.rows.dtype)), n = double(weight[1]),
-               k = double(weight[2]);
-  return {2 * rows * n * k, (rows * (n + k)) * element + double(weight.bytes())};
+  const Extents w = extents(*this);
+  const double rows = routed_rows(x), n = double(w.outputs), k = double(w.inputs);
+  return {2 * rows * n * k, rows * (n + k) * double(size_of(x.rows.dtype)) +
+                                double(mapped ? mapped->bytes() : weight.bytes())};
 }
 
 void GroupedLinearBackward::check() const {
