@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "infer/load.h"
+#include "infer/shipped_model.h"
 #include "tokenizer/chat.h"
 #include "train/config.h"
 
@@ -57,7 +58,9 @@ void cmd_generate(CommandLine& line) {
   bool chat = false;
   int threads = 0;
   line.config(config);
-  line.option("-m,--model", model_folder, "DIR", "the model: a checkpoint of ours or a Hugging Face folder");
+  line.option("-m,--model", model_folder, "DIR", 
+              "the model: a checkpoint of ours or a Hugging Face folder (default: ballast-nano, which comes with the "
+              "program)");
   line.option("-p,--prompt", text, "TEXT", "the text to go on from");
   line.option("-f,--file", file, "FILE", "or a file with it");
   line.option("--suffix", suffix, "TEXT", "fill in the middle: the text that follows the gap");
@@ -71,14 +74,13 @@ void cmd_generate(CommandLine& line) {
   line.out(out, "FILE", "write the completion there instead of printing it as it grows");
   line.threads(threads);
   if (!line.parse()) return;
-  line.require(!model_folder.empty(), "a model, -m DIR");
   line.require(!text.empty() || !file.empty(), "a prompt, -p TEXT or -f FILE");
   if (system && !chat) fail(ErrorKind::usage, "--system", "a system message is for --chat");
   if (suffix && chat) fail(ErrorKind::usage, "--suffix", "a gap is filled in plain text, not in a chat: leave out --chat");
 
   config.options.seed = static_cast<uint64_t>(config.seed);
   const auto device = Device::make(DeviceKind::cpu, threads);
-  const LoadedModel model = load_model(model_folder, *device, compute_dtype(config.dtype));
+  const LoadedModel model = load_model(model_or_shipped(model_folder), *device, compute_dtype(config.dtype));
   if (!file.empty()) text = read_file(file);
   const auto ids = chat ? encode_chat(model.tokenizer(), text, system, config.options.end_tokens)
                         : encode_prompt(model.tokenizer(), {text, suffix});
