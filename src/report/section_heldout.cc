@@ -32,7 +32,7 @@ std::string shipped_note(const View& view) {
   return name.empty() ? name
                       : " " + escape(name) +
                             ", the model that comes with the program, was trained for longer, on other text, and is "
-                            "measured on the same bytes.";
+                            "measured on the same bytes, in windows of its own context without overlap.";
 }
 
 std::string bits_figure(const View& view) {

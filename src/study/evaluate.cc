@@ -32,10 +32,10 @@ EvaluationTask make_evaluation_task(const Corpus& corpus, const EvaluateOptions&
   return task;
 }
 
-Json evaluate_held_out(Generator& model, const EvaluationTask& task) {
+Json evaluate_held_out(Generator& model, const EvaluationTask& task, int64_t stride) {
   const EvaluateOptions& o = task.options;
-  const HeldOutResult ours =
-      score_held_out(model, task.held_out, {.stride = o.stride > 0 ? o.stride : model.context_length() / 2});
+  if (stride == 0) stride = o.stride > 0 ? o.stride : model.context_length() / 2;
+  const HeldOutResult ours = score_held_out(model, task.held_out, {.stride = stride});
   const Interval interval = ours.interval(o.seed);
   Json j = Json::object();
   j["bpb"] = ours.bpb();

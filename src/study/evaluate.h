@@ -39,8 +39,9 @@ struct EvaluationTask {
 };
 EvaluationTask make_evaluation_task(const Corpus& corpus, const EvaluateOptions& options);
 
-// {bpb, bpb_lo, bpb_hi, accuracy, ngram5, xz_file, xz_primed, uniform, at_floor, ...}
-Json evaluate_held_out(Generator& model, const EvaluationTask& task);
+// {bpb, bpb_lo, bpb_hi, accuracy, ngram5, xz_file, xz_primed, uniform, at_floor, ...}. `stride`: another one than the
+// options', in tokens; 0: theirs.
+Json evaluate_held_out(Generator& model, const EvaluationTask& task, int64_t stride = 0);
 // {em, es, em_at_floor, es_at_floor, rivals: {name: {em, es}}, infill: {em, es}}; em and es are per cent. `infill`: the
 // same lines with what stands behind them given too; absent where the model has no FIM tokens.
 Json evaluate_lines(Generator& model, const EvaluationTask& task);
