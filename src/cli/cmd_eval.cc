@@ -45,12 +45,13 @@ void cmd_eval(CommandLine& line) {
   int threads = 0;
   bool json = false;
   line.config(config);
-  line.option("-m,--model", model_folder, "DIR", 
+  line.option("-m,--model", model_folder, "DIR",
               "the model: a checkpoint of ours or a Hugging Face folder (default: ballast-nano, which comes with the "
               "program)");
-  line.option("--context", context, "N",
-              "tokens that the model sees at once; what a model was trained on is best (default: all it can, up to 1024; "
-              "512 for ballast-nano)");
+  line.option(
+      "--context", context, "N",
+      "tokens that the model sees at once; what a model was trained on is best (default: all it can, up to 1024; "
+      "512 for ballast-nano)");
   line.option("--dtype", dtype, "TYPE", "type of the matrices: auto, f32 or bf16");
   line.shortcut("--source", "corpus.source", "DIR...");
   line.shortcut("--jsonl", "corpus.jsonl", "FILE");

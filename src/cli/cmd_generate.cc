@@ -1,10 +1,9 @@
-#include "infer/generate.h"
-
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "infer/generate.h"
 #include "infer/load.h"
 #include "infer/shipped_model.h"
 #include "tokenizer/chat.h"
@@ -58,7 +57,7 @@ void cmd_generate(CommandLine& line) {
   bool chat = false;
   int threads = 0;
   line.config(config);
-  line.option("-m,--model", model_folder, "DIR", 
+  line.option("-m,--model", model_folder, "DIR",
               "the model: a checkpoint of ours or a Hugging Face folder (default: ballast-nano, which comes with the "
               "program)");
   line.option("-p,--prompt", text, "TEXT", "the text to go on from");
@@ -76,7 +75,8 @@ void cmd_generate(CommandLine& line) {
   if (!line.parse()) return;
   line.require(!text.empty() || !file.empty(), "a prompt, -p TEXT or -f FILE");
   if (system && !chat) fail(ErrorKind::usage, "--system", "a system message is for --chat");
-  if (suffix && chat) fail(ErrorKind::usage, "--suffix", "a gap is filled in plain text, not in a chat: leave out --chat");
+  if (suffix && chat)
+    fail(ErrorKind::usage, "--suffix", "a gap is filled in plain text, not in a chat: leave out --chat");
 
   config.options.seed = static_cast<uint64_t>(config.seed);
   const auto device = Device::make(DeviceKind::cpu, threads);
@@ -86,8 +86,9 @@ void cmd_generate(CommandLine& line) {
                         : encode_prompt(model.tokenizer(), {text, suffix});
   const int64_t context = static_cast<int64_t>(ids.size()) + config.options.max_new_tokens;
   if (context > model.config.max_position_embeddings)
-    fail(ErrorKind::usage, "generate.max_new_tokens", "a prompt of {} tokens and {} more exceed the model's context of {}",
-         ids.size(), config.options.max_new_tokens, model.config.max_position_embeddings);
+    fail(ErrorKind::usage, "generate.max_new_tokens",
+         "a prompt of {} tokens and {} more exceed the model's context of {}", ids.size(),
+         config.options.max_new_tokens, model.config.max_position_embeddings);
   Engine engine(*model.model, {.slots = 1, .context = context});
   const Generation g = generate(engine, model.tokenizer(), ids, config.options, [&](std::string_view piece) {
     if (out.empty()) print(piece);
