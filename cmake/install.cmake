@@ -1,10 +1,12 @@
-# `cmake --install BUILD --prefix DIR` and the Debian package (`cpack --preset deb`). The program needs none of the
-# other files: the quickstart's recipe and the reference model are inside it.
+# `cmake --install BUILD --prefix DIR` and the Debian package (`cpack --preset deb`). The program runs without the other
+# files: the quickstart's recipe and the reference model are inside it, and models/ is for where no model is named
+# (src/infer/shipped_model.h).
 include(GNUInstallDirs)
 set(CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
                                                 WORLD_READ WORLD_EXECUTE)
 install(TARGETS ballast RUNTIME)
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/ballast)
+install(DIRECTORY models DESTINATION ${CMAKE_INSTALL_DATADIR}/ballast)
 install(FILES README.md THIRD-PARTY.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

@@ -1,12 +1,12 @@
-#include "infer/generate.h"
-
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "infer/generate.h"
 #include "infer/memory_plan.h"
+#include "infer/shipped_model.h"
 #include "tokenizer/chat.h"
 #include "train/config.h"
 
@@ -58,7 +58,9 @@ void cmd_generate(CommandLine& line) {
   bool chat = false;
   int threads = 0;
   line.config(config);
-  line.option("-m,--model", model_folder, "DIR", "the model: a checkpoint of ours or a Hugging Face folder");
+  line.option("-m,--model", model_folder, "DIR",
+              "the model: a checkpoint of ours or a Hugging Face folder (default: ballast-nano, which comes with the "
+              "program)");
   line.option("-p,--prompt", text, "TEXT", "the text to go on from");
   line.option("-f,--file", file, "FILE", "or a file with it");
   line.option("--suffix", suffix, "TEXT", "fill in the middle: the text that follows the gap");
@@ -72,14 +74,15 @@ void cmd_generate(CommandLine& line) {
   line.out(out, "FILE", "write the completion there instead of printing it as it grows");
   line.threads(threads);
   if (!line.parse()) return;
-  line.require(!model_folder.empty(), "a model, -m DIR");
   line.require(!text.empty() || !file.empty(), "a prompt, -p TEXT or -f FILE");
   if (system && !chat) fail(ErrorKind::usage, "--system", "a system message is for --chat");
-  if (suffix && chat) fail(ErrorKind::usage, "--suffix", "a gap is filled in plain text, not in a chat: leave out --chat");
+  if (suffix && chat)
+    fail(ErrorKind::usage, "--suffix", "a gap is filled in plain text, not in a chat: leave out --chat");
 
   config.options.seed = static_cast<uint64_t>(config.seed);
   const auto device = Device::make(DeviceKind::cpu, threads);
-  OpenedModel opened = open_model(model_folder);
+  const std::filesystem::path folder = model_or_shipped(model_folder);
+  OpenedModel opened = open_model(folder);
   if (!file.empty()) text = read_file(file);
   const auto ids = chat ? encode_chat(opened.tokenizer(), text, system, config.options.end_tokens)
                         : encode_prompt(opened.tokenizer(), {text, suffix});
@@ -89,7 +92,7 @@ void cmd_generate(CommandLine& line) {
          ids.size(), config.options.max_new_tokens, opened.config.max_position_embeddings);
   const DType storage = compute_dtype(config.dtype);
   const EngineOptions options{.slots = 1, .context = context};
-  admit(plan_memory(opened, *device, storage, options), available_memory(), model_folder);
+  admit(plan_memory(opened, *device, storage, options), available_memory(), folder);
   const LoadedModel model = load_model(std::move(opened), *device, storage);
   Engine engine(*model.model, options);
   const Generation g = generate(engine, model.tokenizer(), ids, config.options, [&](std::string_view piece) {

@@ -70,6 +70,11 @@ std::string_view last_lines(std::string_view text, int64_t bytes) {
   return cut == std::string_view::npos ? text.substr(text.size() - static_cast<size_t>(bytes)) : text.substr(cut + 1);
 }
 
+std::string_view first_lines(std::string_view text, int64_t bytes) {
+  if (static_cast<int64_t>(text.size()) <= bytes) return text;
+  return text.substr(0, text.rfind('\n', static_cast<size_t>(bytes)));  // `text` begins with a line break
+}
+
 // The wanted lines of a document, those after one `def` together.
 std::vector<std::vector<LineTask>> candidates(const Document& document, const LineTaskOptions& options) {
   std::vector<std::vector<LineTask>> groups(1);
@@ -83,7 +88,8 @@ std::vector<std::vector<LineTask>> candidates(const Document& document, const Li
     if (code.starts_with("def ") || code.starts_with("async def ")) groups.emplace_back();
     if (prompt_end != std::string_view::npos && is_wanted(line, code)) {
       const std::string_view prompt = last_lines(text.substr(0, prompt_end), options.prompt_bytes);
-      groups.back().push_back({&document, number, prompt_end, std::string(prompt), std::string(code)});
+      groups.back().push_back(
+          {&document, number, prompt_end, line.begin, line.end, std::string(prompt), std::string(code)});
     }
     prompt_end = line.end;
   }
@@ -131,6 +137,33 @@ bool at_floor(const LineResult& model, const std::vector<LineResult>& rivals, ui
     if (!(difference.lo > 0)) return true;
   }
   return false;
+}
+
+// Asks for all tasks' lines, several a call, and records the answers.
+template <class F>
+void ask(Generator& model, const std::vector<LineTask>& tasks, int max_new_tokens, const char* label,
+         LineResult& result, F&& fill_request) {
+  constexpr size_t kRequestsPerCall = 8;
+  Progress progress(label, static_cast<int64_t>(tasks.size()), "lines");
+  for (size_t at = 0; at < tasks.size();) {
+    std::vector<GenerateRequest> requests;
+    for (size_t i = at; i < std::min(at + kRequestsPerCall, tasks.size()); ++i) {
+      GenerateRequest request;
+      fill_request(tasks[i], request);
+      request.max_new_tokens = max_new_tokens;
+      request.one_line = true;
+      request.task = i;
+      requests.push_back(std::move(request));
+    }
+    const std::vector<Completion> completions = model.generate(requests);
+    CHECK(completions.size() == requests.size());
+    for (size_t i = 0; i < completions.size(); ++i, ++at) {
+      add_record(result, tasks[at], trimmed(cut_completion(completions[i].text, requests[i])));
+    }
+    if (interrupted()) fail(ErrorKind::interrupted, "eval", "stopped before it was done");
+    progress.update(static_cast<int64_t>(at));
+  }
+  progress.finish();
 }
 
 using Counts = std::map<std::string_view, int64_t>;
@@ -215,27 +248,19 @@ Json LineResult::to_json(uint64_t seed) const {
 
 LineResult complete_lines(Generator& model, const std::vector<LineTask>& tasks, int max_new_tokens) {
   LineResult result{"model", fmt::format("greedy, at most {} tokens", max_new_tokens), {}};
-  constexpr size_t kRequestsPerCall = 8;
-  Progress progress("line completion", static_cast<int64_t>(tasks.size()), "lines");
-  for (size_t at = 0; at < tasks.size();) {
-    std::vector<GenerateRequest> requests;
-    for (size_t i = at; i < std::min(at + kRequestsPerCall, tasks.size()); ++i) {
-      GenerateRequest request;
-      request.prompt = tasks[i].prompt;
-      request.max_new_tokens = max_new_tokens;
-      request.one_line = true;
-      request.task = i;
-      requests.push_back(std::move(request));
-    }
-    const std::vector<Completion> completions = model.generate(requests);
-    CHECK(completions.size() == requests.size());
-    for (size_t i = 0; i < completions.size(); ++i, ++at) {
-      add_record(result, tasks[at], trimmed(cut_completion(completions[i].text, requests[i])));
-    }
-    if (interrupted()) fail(ErrorKind::interrupted, "eval", "stopped before it was done");
-    progress.update(static_cast<int64_t>(at));
-  }
-  progress.finish();
+  ask(model, tasks, max_new_tokens, "line completion", result,
+      [](const LineTask& task, GenerateRequest& request) { request.prompt = task.prompt; });
+  return result;
+}
+
+LineResult infill_lines(Generator& model, const std::vector<LineTask>& tasks, int64_t bytes, int max_new_tokens) {
+  LineResult result{
+      "infill", fmt::format("greedy, at most {} tokens, {} bytes either side", max_new_tokens, bytes), {}};
+  ask(model, tasks, max_new_tokens, "line infilling", result, [&](const LineTask& task, GenerateRequest& request) {
+    const std::string_view text = task.document->text;
+    request.prompt = last_lines(text.substr(0, task.begin), bytes);
+    request.suffix = first_lines(text.substr(task.end), bytes);
+  });
   return result;
 }
 

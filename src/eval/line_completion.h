@@ -1,6 +1,8 @@
 // Line completion: the next line of a held-out file. A prompt ends before the line break, because whether a break
 // begins a token of its own is the tokenizer's business; the completion is "\n" and a line. Blank lines between the
 // prompt and the line belong to the completion and are not scored.
+//
+// The same lines are tasks for filling in the middle: then the model also sees what comes after the line.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +19,11 @@ namespace ballast {
 
 struct LineTask {
   const Document* document = nullptr;
-  int64_t line = 0;       // of the truth, from 1
-  size_t prompt_end = 0;  // bytes of the document before the prompt's end
-  std::string prompt;     // the end of that text, whole lines
-  std::string truth;      // the line without blanks at its ends
+  int64_t line = 0;           // of the truth, from 1
+  size_t prompt_end = 0;      // bytes of the document before the prompt's end
+  size_t begin = 0, end = 0;  // the truth's line in the document, without its line break
+  std::string prompt;         // the end of that text, whole lines
+  std::string truth;          // the line without blanks at its ends
   std::string_view context() const { return std::string_view(document->text).substr(0, prompt_end); }
 };
 
@@ -57,6 +60,11 @@ struct LineResult {
 
 // Greedy completions of at most max_new_tokens. Shows its progress.
 LineResult complete_lines(Generator& model, const std::vector<LineTask>& tasks, int max_new_tokens = 64);
+
+// "infill": the line between what stands before it, up to the line break, and what stands behind it (data/fim.h), whole
+// lines of at most `bytes` on either side. Greedy; the answer's first line that is not blank is scored, like a
+// completion's. The model's control() has the FIM tokens. Shows its progress.
+LineResult infill_lines(Generator& model, const std::vector<LineTask>& tasks, int64_t bytes, int max_new_tokens = 64);
 
 // The rivals. All of them see the file from its start.
 LineResult predict_previous_line(const std::vector<LineTask>& tasks);  // "previous_line": the prompt's last line again

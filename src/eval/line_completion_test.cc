@@ -93,7 +93,7 @@ TEST(LineTasks, ChoiceIsSeeded) {
 
 LineTask task(const Document& document, const std::string& truth) {
   const size_t end = document.text.size();
-  return {&document, 9, end, document.text, truth};
+  return {&document, 9, end, end, end, document.text, truth};
 }
 
 TEST(LineRivals, SayWhatTheirNamesSay) {
@@ -135,6 +135,36 @@ TEST(LineCompletion, ScoresTheFirstLineThatIsNotBlank) {
   const Json json = result.to_json(1);
   EXPECT_EQ(json.at("records").as_array().size(), 15u);
   EXPECT_LE(json.at("exact_match_lo").as_double(), 1.0 / 3);
+}
+
+TEST(LineInfill, AsksForTheLineBetweenItsNeighbors) {
+  const auto documents = documents_of(12);
+  const auto tasks = make_line_tasks(pointers(documents), {.count = 30, .seed = 4});
+  ScriptedGenerator model;
+  model.answer = [&](const GenerateRequest& r) {
+    const LineTask& t = tasks[r.task];
+    const std::string& text = t.document->text;
+    const std::string line = text.substr(t.begin, t.end - t.begin);
+    EXPECT_EQ(trimmed(line), t.truth);
+    EXPECT_TRUE(text.find(r.prompt + line + r.suffix.value()) != std::string::npos) << r.prompt << "|" << *r.suffix;
+    EXPECT_LE(r.prompt.size(), 100u);
+    EXPECT_LE(r.suffix->size(), 100u);
+    EXPECT_TRUE(r.prompt.empty() || r.prompt.back() == '\n');
+    EXPECT_EQ(r.suffix->front(), '\n');
+    EXPECT_TRUE(r.one_line);
+    return r.task % 2 == 0 ? line + "\nmore" : "wrong_line = 7";
+  };
+  const LineResult result = infill_lines(model, tasks, 100);
+  EXPECT_EQ(result.name, "infill");
+  EXPECT_NEAR(result.exact_match(), 0.5, 1e-12);
+  // All that there is, where it is allowed.
+  model.answer = [&](const GenerateRequest& r) {
+    const LineTask& t = tasks[r.task];
+    EXPECT_EQ(r.prompt, t.document->text.substr(0, t.begin));
+    EXPECT_EQ(*r.suffix, t.document->text.substr(t.end));
+    return std::string();
+  };
+  EXPECT_EQ(infill_lines(model, tasks, 100'000).exact_match(), 0);
 }
 
 TEST(LineCompletion, AtFloorUnlessEveryRivalIsBeaten) {

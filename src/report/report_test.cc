@@ -89,6 +89,30 @@ TEST(Report, WhatDoesNotBeatItsRivalsIsNoHeadline) {
   EXPECT_TRUE(contains(read_file(files.markdown), "2.2000 (at floor)"));
 }
 
+TEST(Report, TheShippedModelStandsBesideTheFreshOne) {
+  const fs::path folder = fresh_folder("shipped");
+  write_synthetic_run(folder, {.steps = 60});
+  const std::string without = read_file(write_report(folder).html);
+  EXPECT_FALSE(contains(without, "comes with the program"));
+  EXPECT_FALSE(contains(without, "infilling</td>"));
+  Json summary = Json::read(folder / "summary.json");
+  summary["line"]["infill"] = Json::parse(R"({"em": 3.2, "es": 40.1})");
+  summary["shipped"] = Json::parse(R"({"name": "tiny-one", "heldout": {"bpb": 1.4321}, "output": "return <none>",
+    "line": {"em": 17.5, "es": 55.5, "infill": {"em": 21.25, "es": 57.5}}, "skip_tokens": 4096, "skip_rounds": 4})");
+  summary["shipped"]["skip"] = synthetic_skip();
+  write_file_atomic(folder / "summary.json", summary.dump());
+  const ReportFiles files = write_report(folder);
+  const std::string page = read_file(files.html), tables = read_file(files.markdown);
+  for (const char* words :
+       {"What tiny-one wrote", "return &lt;none&gt;", "tiny-one, the model that comes with the program",
+        "On 4\u202f096 tokens and in 4 rounds", "What skipping buys and costs on tiny-one"})
+    EXPECT_TRUE(contains(page, words)) << words;
+  for (const char* words : {"| tiny-one | 1.4321 |", "| this model, infilling | 3.2 | 40.1 |",
+                            "| tiny-one | 17.5 | 55.5 |", "| tiny-one, infilling | 21.2 | 57.5 |"})
+    EXPECT_TRUE(contains(tables, words)) << words << "\n" << tables;
+  EXPECT_EQ(occurrences(page, ">A/A</text>"), 2 * occurrences(without, ">A/A</text>"));
+}
+
 TEST(Report, GrowsWithTheRun) {
   const fs::path folder = fresh_folder("growing");
   EXPECT_TRUE(contains(read_file(write_report(folder).html), "<h1>"));  // nothing yet: a page all the same

@@ -9,7 +9,7 @@
 namespace ballast::report {
 namespace {
 
-constexpr int kModelColor = 0, kRivalColor = 6;
+constexpr int kModelColor = 0, kShippedColor = 2, kRivalColor = 6;
 constexpr size_t kSamples = 12;  // of each arm, the last ones
 constexpr const char* kAtFloor = "at floor";
 
@@ -25,11 +25,23 @@ std::string rival_name(const std::string& key) {
   return name;
 }
 
+std::string shipped_name(const View& view) { return text(view.summary, {"shipped", "name"}); }
+
+std::string shipped_note(const View& view) {
+  const std::string name = shipped_name(view);
+  return name.empty() ? name
+                      : " " + escape(name) +
+                            ", the model that comes with the program, was trained for longer, on other text, and is "
+                            "measured on the same bytes, in windows of its own context without overlap.";
+}
+
 std::string bits_figure(const View& view) {
   const auto bpb = number(view.summary, {"heldout", "bpb"});
   if (!bpb) return {};
   BarChart chart{.value = {.label = "bits per byte (lower is better)"}};
   chart.bars.push_back({"this model", *bpb, fixed(*bpb, 3), kModelColor});
+  if (const auto v = number(view.summary, {"shipped", "heldout", "bpb"}))
+    chart.bars.push_back({shipped_name(view), *v, fixed(*v, 3), kShippedColor});
   for (const Compressor& rival : kCompressors)
     if (const auto v = number(view.summary, {"heldout", rival.key}))
       chart.bars.push_back({rival.label, *v, fixed(*v, 3), kRivalColor, {}, {}, true});
@@ -40,7 +52,8 @@ std::string bits_figure(const View& view) {
   figure.caption_html =
       std::string(beats ? "" : "<b>At floor:</b> the model does not beat the 5-gram and xz per file. ") +
       "Σ NLL / (ln 2 · bytes), every rival on exactly the same bytes; the model's context and xz’s "
-      "“file by file” begin anew with every file, “primed” compresses behind the training part. xz is xz −9e.";
+      "“file by file” begin anew with every file, “primed” compresses behind the training part. xz is xz −9e." +
+      shipped_note(view);
   return html(figure);
 }
 
@@ -51,6 +64,9 @@ BarChart line_chart(const View& view, std::string_view metric, std::string_view 
   };
   const bool beats = beats_line_rivals(view.summary, metric).value_or(true);
   add(beats ? "this model" : "this model (at floor)", number(view.summary, {"line", metric}), kModelColor);
+  add("this model, infilling", number(view.summary, {"line", "infill", metric}), kModelColor);
+  add(shipped_name(view), number(view.summary, {"shipped", "line", metric}), kShippedColor);
+  add(shipped_name(view) + ", infilling", number(view.summary, {"shipped", "line", "infill", metric}), kShippedColor);
   if (const Json* rivals = lookup(view.summary, {"line", "rivals"}); rivals && rivals->is_object())
     for (const auto& [key, rival] : rivals->as_object()) add(rival_name(key), number(rival, {metric}), kRivalColor);
   return chart;
@@ -67,7 +83,8 @@ std::string line_figure(const View& view) {
   figure.caption_html =
       "Prompts end before the line break, so the model must also know when to stop. Rivals see the same prompts: the "
       "previous line again, the most common successor of that line in training, and a repeat of what followed it "
-      "earlier in the file. What does not beat its best rival reads “at floor”.";
+      "earlier in the file. What does not beat its best rival reads “at floor”. “Infilling”: the same lines with what "
+      "stands behind them given too.";
   return html(figure);
 }
 
@@ -79,9 +96,10 @@ std::string completion_html(const View& view) {
       "<h3>One held-out completion" + (source.empty() ? "" : ", " + escape(source)) + "</h3><div class=\"completion\">";
   out += "<div class=\"w2\"><h4>Prompt</h4>" + code_block(prompt) + "</div>";
   out += "<div><h4>What the file says</h4>" + code_block(text(view.summary, {"completion", "truth"})) + "</div>";
-  out +=
-      "<div><h4>What the model wrote</h4>" + code_block(text(view.summary, {"completion", "output"})) + "</div></div>";
-  return out;
+  out += "<div><h4>What the model wrote</h4>" + code_block(text(view.summary, {"completion", "output"})) + "</div>";
+  if (const std::string output = text(view.summary, {"shipped", "output"}); !output.empty())
+    out += "<div><h4>What " + escape(shipped_name(view)) + " wrote</h4>" + code_block(output) + "</div>";
+  return out + "</div>";
 }
 
 std::string samples_html(const View& view) {
@@ -118,6 +136,7 @@ Table heldout_table(const View& view) {
   Table table({{"on the held-out bytes", false}, {"bits per byte"}});
   if (const auto bpb = number(view.summary, {"heldout", "bpb"}))
     table.add({"this model", Cell(fixed(*bpb, 4), beats_compressors(view.summary).value_or(true) ? "" : kAtFloor)});
+  if (const auto v = number(view.summary, {"shipped", "heldout", "bpb"})) table.add({shipped_name(view), fixed(*v, 4)});
   for (const Compressor& rival : kCompressors)
     if (const auto v = number(view.summary, {"heldout", rival.key})) table.add({rival.label, fixed(*v, 4)});
   return table;
@@ -132,6 +151,12 @@ Table line_table(const View& view) {
   const Json* line = lookup(view.summary, {"line"});
   if (!line) return table;
   table.add({"this model", cell(*line, "em", true), cell(*line, "es", true)});
+  const auto also = [&](const std::string& name, const Json* row) {
+    if (row) table.add({name, cell(*row, "em", false), cell(*row, "es", false)});
+  };
+  also("this model, infilling", lookup(*line, {"infill"}));
+  also(shipped_name(view), lookup(view.summary, {"shipped", "line"}));
+  also(shipped_name(view) + ", infilling", lookup(view.summary, {"shipped", "line", "infill"}));
   if (const Json* rivals = lookup(*line, {"rivals"}); rivals && rivals->is_object())
     for (const auto& [key, rival] : rivals->as_object())
       table.add({rival_name(key), cell(rival, "em", false), cell(rival, "es", false)});

@@ -57,9 +57,10 @@ int policy_color(const std::string& curve, size_t index) {
   return kOthers[index % 4];
 }
 
-const Json::Array& rows_of(const View& view) {
+// `study`: an object with the rows of one model's study and what its intervals resample.
+const Json::Array& rows_of(const Json& study) {
   static const Json::Array kNone;
-  const Json* rows = lookup(view.summary, {"skip"});
+  const Json* rows = lookup(study, {"skip"});
   return rows && rows->is_array() ? rows->as_array() : kNone;
 }
 
@@ -85,9 +86,9 @@ void choose_scale(Scatter& plot) {
   plot.y.linear_below = std::pow(10.0, std::round(std::log10(linear)));
 }
 
-Scatter skip_scatter(const View& view) {
+Scatter skip_scatter(const Json& study) {
   Scatter plot{.x = {.label = "decoding speed-up over full top-k"}, .y = {.label = "ΔNLL, nats per token"}};
-  for (const Json& row : rows_of(view)) {
+  for (const Json& row : rows_of(study)) {
     const auto speedup = number(row, {"speedup"}), dnll = number(row, {"dnll"});
     const std::string policy = text(row, {"policy"});
     if (policy == "off") {
@@ -121,18 +122,18 @@ Scatter skip_scatter(const View& view) {
   return plot;
 }
 
-std::string interval_note(const View& view, std::string_view of, std::string_view otherwise) {
-  const std::string note = text(view.summary, {"intervals", of});
+std::string interval_note(const Json& study, std::string_view of, std::string_view otherwise) {
+  const std::string note = text(study, {"intervals", of});
   return escape(note.empty() ? otherwise : note);
 }
 
-std::string skip_figure(const View& view) {
-  const Scatter plot = skip_scatter(view);
+std::string skip_figure(const Json& study, const std::string& title) {
+  const Scatter plot = skip_scatter(study);
   if (plot.groups.empty()) return {};
   std::vector<LegendEntry> entries;
   for (const ScatterGroup& group : plot.groups)
     entries.push_back({group.name, group.color, marker_key(static_cast<int>(entries.size()), group.color)});
-  Figure figure{.title = "What skipping buys, and what it costs", .legend_html = legend(entries)};
+  Figure figure{.title = title, .legend_html = legend(entries)};
   figure.panels.push_back({"", [plot](double width) { return draw(plot, width); }});
   figure.caption_html = fmt::format(
       "Right is faster, down is better. A tick at the end of dots: the speed-up that the byte model predicts, a "
@@ -140,15 +141,13 @@ std::string skip_figure(const View& view) {
       "<b>off</b> against <b>off</b>, interleaved with the rest; what lies inside is not resolved. Horizontal "
       "intervals: "
       "{}. Vertical intervals: {}.{}",
-      interval_note(view, "speedup", "95 %, as recorded in the summary"),
-      interval_note(view, "dnll", "95 %, as recorded in the summary"),
+      interval_note(study, "speedup", "95 %, as recorded in the summary"),
+      interval_note(study, "dnll", "95 %, as recorded in the summary"),
       plot.y.scale == Scale::symlog ? " The vertical axis is linear near zero and logarithmic beyond." : "");
   return html(figure);
 }
 
-}  // namespace
-
-Table skip_table(const View& view) {
+Table table_of(const Json& study) {
   Table table({{"policy", false},
                {"settings", false},
                {"executed k"},
@@ -159,7 +158,7 @@ Table skip_table(const View& view) {
                {"ΔNLL"},
                {"KL"},
                {"same top-1"}});
-  for (const Json& row : rows_of(view)) {
+  for (const Json& row : rows_of(study)) {
     const auto value = [&](std::string_view key) { return number(row, {key}); };
     const std::string policy = text(row, {"policy"});
     table.add({policy == "off" ? "off (A/A)" : policy, join(settings_of(row), true),
@@ -173,13 +172,30 @@ Table skip_table(const View& view) {
   return table;
 }
 
+// The model that comes with the program, where it was studied too.
+std::string shipped_part(const View& view) {
+  const Json* shipped = lookup(view.summary, {"shipped"});
+  if (!shipped || table_of(*shipped).empty()) return {};
+  const std::string name = text(*shipped, {"name"});
+  return fmt::format("<h3>{}, the model that comes with the program</h3>", escape(name)) +
+         paragraph(fmt::format("On {} tokens and in {} rounds, for time: its intervals are wider than those above. "
+                               "`ballast study skip` takes as many as you like.",
+                               grouped(number(*shipped, {"skip_tokens"}).value_or(NAN)),
+                               grouped(number(*shipped, {"skip_rounds"}).value_or(NAN)))) +
+         skip_figure(*shipped, "What skipping buys and costs on " + name) + table_of(*shipped).html();
+}
+
+}  // namespace
+
+Table skip_table(const View& view) { return table_of(view.summary); }
+
 std::string skip_section(const View& view) {
   const Table table = skip_table(view);
   if (table.empty()) return {};
   return paragraph(
              "A model of a few million tokens hardly uses its experts: this shows the instrument, not the cost of "
              "skipping on a trained model.") +
-         skip_figure(view) + table.html();
+         skip_figure(view.summary, "What skipping buys, and what it costs") + table.html() + shipped_part(view);
 }
 
 }  // namespace ballast::report

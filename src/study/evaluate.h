@@ -5,17 +5,18 @@
 #include "data/corpus.h"
 #include "eval/generator.h"
 #include "eval/heldout.h"
+#include "eval/line_completion.h"
 
 namespace ballast {
 
 struct EvaluateOptions {
-  int64_t max_bytes = 0;     // of held-out documents, whole ones; 0: all
-  int64_t stride = 0;        // of the windows, in tokens; 0: half of the context
+  int64_t max_bytes = 0;  // of held-out documents, whole ones; 0: all
+  int64_t stride = 0;     // of the windows, in tokens; 0: half of the context
   int64_t lines = 100;
   int64_t prompt_bytes = 1024;
-  int line_tokens = 40;      // most tokens of a completed line
+  int line_tokens = 40;  // most tokens of a completed line
   uint64_t seed = 0;
-  bool records = false;      // per-document and per-line records in the result
+  bool records = false;  // per-document and per-line records in the result
 
   template <class V>
   void visit(V& v) {
@@ -38,9 +39,22 @@ struct EvaluatePlan {
 };
 EvaluatePlan plan_evaluation(Generator& model, const Corpus& corpus, const EvaluateOptions& options);
 
-// {heldout: {bpb, bpb_lo, bpb_hi, accuracy, ngram5, xz_file, xz_primed, uniform, at_floor, ...},
-//  line: {em, es, em_at_floor, es_at_floor, rivals: {name: {em, es}}}}; em and es are per cent.
-Json evaluate_held_out(Generator& model, const Corpus& corpus, const EvaluateOptions& options);
-Json evaluate_lines(Generator& model, const Corpus& corpus, const EvaluateOptions& options);
+
+// What every model is measured on, and its rivals' results there, which do not depend on the model.
+struct EvaluationTask {
+  EvaluateOptions options;
+  Documents held_out;  // of the corpus, which outlives this
+  std::vector<HeldOutResult> text_rivals;
+  std::vector<LineTask> lines;
+  std::vector<LineResult> line_rivals;
+};
+EvaluationTask make_evaluation_task(const Corpus& corpus, const EvaluateOptions& options);
+
+// {bpb, bpb_lo, bpb_hi, accuracy, ngram5, xz_file, xz_primed, uniform, at_floor, ...}. `stride`: another one than the
+// options', in tokens; 0: theirs.
+Json evaluate_held_out(Generator& model, const EvaluationTask& task, int64_t stride = 0);
+// {em, es, em_at_floor, es_at_floor, rivals: {name: {em, es}}, infill: {em, es}}; em and es are per cent. `infill`: the
+// same lines with what stands behind them given too; absent where the model has no FIM tokens.
+Json evaluate_lines(Generator& model, const EvaluationTask& task);
 
 }  // namespace ballast

@@ -15,9 +15,11 @@
 #include "base/toml.h"
 #include "base/version.h"
 #include "core/cpu_features.h"
+#include "data/fim.h"
 #include "data/shards.h"
 #include "infer/generate.h"
 #include "infer/load.h"
+#include "infer/shipped_model.h"
 #include "model/roofline.h"
 #include "report/report.h"
 #include "study/engine_generator.h"
@@ -64,6 +66,7 @@ class Quickstart {
     stage("held-out", [&] { held_out(); });
     stage("lines", [&] { lines(); });
     stage("skip", [&] { skip(); });
+    if (shipped()) stage("skip " + std::string(kShippedModel), [&] { skip_shipped(); });
     summary_["finished"] = true;
     write();
     print_summary();
@@ -286,61 +289,103 @@ class Quickstart {
     return {"", "def main():", ""};
   }
 
-  // --- figures of the main run's model
-  // ---------------------------------------------------------------------------------
+  // --- figures of the main run's model, and of the shipped one beside it
+  // ---------------------------------------------------------------
   template <class F>
-  void with_model(int64_t context, F&& body) {
+  void with_model(const fs::path& folder, int64_t context, F&& body) {
     auto device = Device::make(DeviceKind::cpu, o_.threads);
-    LoadedModel model = load_model(main_checkpoint(), *device, dtype_);
+    LoadedModel model = load_model(folder, *device, dtype_);
     Engine engine(*model.model, {.slots = 1, .context = context, .prefill_chunk = 512});
     EngineGenerator generator(engine, model.tokenizer());
     body(model, engine, generator);
   }
 
-  EvaluateOptions evaluate_options() const {
-    return {.max_bytes = o_.minutes > 0 && o_.minutes < 4 ? 200'000 : 0,
-            .lines = 100,
-            .prompt_bytes = 512,
-            .line_tokens = 32};
+  // The shipped model has seen none of the default corpus; of other sources it may have, so it stays out of those.
+  std::optional<fs::path> shipped() const {
+    const bool default_corpus = o_.corpus.corpus.source.empty() && o_.corpus.corpus.jsonl.empty();
+    return default_corpus ? find_shipped_model() : std::nullopt;
+  }
+  Json& shipped_summary() {
+    summary_["shipped"]["name"] = kShippedModel;
+    return summary_["shipped"];
+  }
+  bool is_short() const { return o_.minutes > 0 && o_.minutes < 4; }
+
+  const EvaluationTask& evaluation() {
+    const EvaluateOptions options{
+        .max_bytes = is_short() ? 200'000 : 0, .lines = 100, .prompt_bytes = 512, .line_tokens = 32};
+    if (!evaluation_) evaluation_ = make_evaluation_task(corpus_, options);
+    return *evaluation_;
   }
 
   void held_out() {
-    with_model(recipe("sign_centered").data.seq_len, [&](LoadedModel&, Engine&, EngineGenerator& g) {
-      summary_["heldout"] = evaluate_held_out(g, corpus_, evaluate_options());
+    const int64_t context = recipe("sign_centered").data.seq_len;
+    with_model(main_checkpoint(), context, [&](LoadedModel&, Engine&, EngineGenerator& g) {
+      summary_["heldout"] = evaluate_held_out(g, evaluation());
     });
-    command(fmt::format("ballast eval -m {} --context {}", (o_.out / "model").string(),
-                        recipe("sign_centered").data.seq_len));
+    command(fmt::format("ballast eval -m {} --context {}", (o_.out / "model").string(), context));
     band();
+    if (const auto folder = shipped()) {
+      with_model(*folder, kShippedContext, [&](LoadedModel&, Engine&, EngineGenerator& g) {
+        shipped_summary()["heldout"] = evaluate_held_out(g, evaluation(), kShippedContext);  // no overlap, for time
+      });
+    }
   }
 
   void lines() {
-    with_model(recipe("sign_centered").data.seq_len, [&](LoadedModel& model, Engine& engine, EngineGenerator& g) {
-      summary_["line"] = evaluate_lines(g, corpus_, evaluate_options());
-      const Task task = completion_task();
+    const int64_t context = recipe("sign_centered").data.seq_len;
+    const Task task = completion_task();
+    const auto complete = [&](LoadedModel& model, Engine& engine) {
       GenerateOptions options;
       options.max_new_tokens = 48;
+      return generate(engine, model.tokenizer(), Prompt{task.prompt, {}}, options).text;
+    };
+    with_model(main_checkpoint(), context, [&](LoadedModel& model, Engine& engine, EngineGenerator& g) {
+      summary_["line"] = evaluate_lines(g, evaluation());
       Json c = Json::object();
       c["prompt"] = task.prompt;
       c["truth"] = task.truth;
-      c["output"] = generate(engine, model.tokenizer(), Prompt{task.prompt, {}}, options).text;
+      c["output"] = complete(model, engine);
       c["source"] = task.source;
       summary_["completion"] = c;
     });
     command(fmt::format("ballast generate -m {} -p 'def '", (o_.out / "model").string()));
+    if (const auto folder = shipped()) {
+      with_model(*folder, kShippedContext, [&](LoadedModel& model, Engine& engine, EngineGenerator& g) {
+        shipped_summary()["line"] = evaluate_lines(g, evaluation());
+        shipped_summary()["output"] = complete(model, engine);
+      });
+    }
   }
 
   void skip() {
-    auto device = Device::make(DeviceKind::cpu, o_.threads);
-    LoadedModel model = load_model(main_checkpoint(), *device, dtype_);
-    const ShardReader shard(data() / "held_out.shard");
-    std::vector<std::vector<int32_t>> documents;
-    for (int64_t d = 0; d < shard.documents(); ++d) documents.push_back(shard.document(d));
-    SkipStudyOptions options{.score_tokens = 8192, .rounds = 10};
-    if (o_.minutes > 0 && o_.minutes < 4) options = {.score_tokens = 2048, .calibration_tokens = 1024, .rounds = 3};
-    const SkipStudy study = study_skip(*model.model, documents, options);
-    summary_["skip"] = study.rows_json();
-    summary_["intervals"] = study.intervals_json();
+    SkipStudyOptions options{.score_tokens = 8192, .rounds = 8};
+    if (is_short()) options = {.score_tokens = 2048, .calibration_tokens = 1024, .rounds = 3};
+    study_skipping(main_checkpoint(), options, summary_);
     command(fmt::format("ballast study skip -m {}", (o_.out / "model").string()));
+  }
+
+  // Of the shipped model, on fewer tokens and in fewer rounds than of the fresh one, for time; the report says so.
+  void skip_shipped() {
+    const fs::path folder = shipped().value();
+    SkipStudyOptions options{.score_tokens = 2048, .calibration_tokens = 1024, .rounds = 3};
+    if (is_short()) options.rounds = 2;
+    study_skipping(folder, options, shipped_summary());
+    command(fmt::format("ballast study skip -m {}", folder.string()));
+  }
+
+  void study_skipping(const fs::path& folder, const SkipStudyOptions& options, Json& summary) {
+    auto device = Device::make(DeviceKind::cpu, o_.threads);
+    LoadedModel model = load_model(folder, *device, dtype_);
+    const TextEncoder encoder = text_encoder(model.tokenizer(), "");
+    std::vector<std::vector<int32_t>> documents;
+    for (const Document* d : corpus_.part(Split::held_out))
+      documents.push_back(encode_document(encoder, d->text, std::nullopt));
+    const SkipStudy study = study_skip(*model.model, documents, options);
+    summary["skip"] = study.rows_json();
+    summary["intervals"] = study.intervals_json();
+    summary["skip_tokens"] = study.tokens;
+    summary["skip_rounds"] = options.rounds;
   }
 
   // "in band", or what differs from what this recipe is expected to give.
@@ -377,6 +422,11 @@ class Quickstart {
              number("heldout", "bpb"), number("heldout", "ngram5"), number("heldout", "xz_file"),
              number("heldout", "xz_primed"), summary_.find("band") ? summary_["band"].as_string() : "");
     log_info("line completion: exact match {} %, edit similarity {}", number("line", "em"), number("line", "es"));
+    if (const Json* s = summary_.find("shipped"); s && s->find("heldout") && s->find("line")) {
+      const auto of = [&](const char* section, const char* key) { return s->at(section).at(key).as_double(); };
+      log_info("{}, which comes with the program: {:.3f} bits per byte, exact match {:.1f} %, edit similarity {:.1f}",
+               kShippedModel, of("heldout", "bpb"), of("line", "em"), of("line", "es"));
+    }
     if (const Json* note = summary_.find("balance_note")) log_warning("{}", note->as_string());
     log_info("report: {}", (fs::absolute(o_.out) / "report.html").string());
   }
@@ -387,6 +437,7 @@ class Quickstart {
   Json summary_;
   Corpus corpus_;
   std::optional<Tokenizer> tokenizer_;
+  std::optional<EvaluationTask> evaluation_;
 };
 
 }  // namespace

@@ -63,7 +63,7 @@ std::vector<std::vector<int32_t>> files(size_t n, size_t length, int vocab) {
   return all;
 }
 
-constexpr SkipStudyOptions kShort{
+const SkipStudyOptions kShort{
     .score_tokens = 300, .window = 32, .calibration_tokens = 100, .rounds = 2, .prompt = 32, .decode = 8, .seed = 3};
 
 TEST(SkipStudy, MeasuresEveryPolicy) {

@@ -17,6 +17,7 @@ check_installed() {
     fail "another version in $prefix"
   away verify | tail -1 | grep -qx okay || fail "verify does not pass in $prefix"
   away roofline "$prefix/share/ballast/configs/deepseek-v3.json" >/dev/null || fail "roofline in $prefix"
+  [ -n "$(away generate -p 'def read(' -n 4 2>/dev/null)" ] || fail "no model that comes with the program in $prefix"
   for file in bash:bash-completion/completions/ballast "zsh:$zsh/_ballast" fish:fish/vendor_completions.d/ballast.fish; do
     shell=${file%%:*} file=$prefix/share/${file#*:}
     cmp -s "$file" <("$build/ballast" completion "$shell") || fail "$file is not what the program prints"
