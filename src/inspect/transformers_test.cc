@@ -90,7 +90,7 @@ void write_results(const fs::path& folder, const fs::path& file) {
   std::vector<float> memory(static_cast<size_t>(kRows * kLength * config.vocab_size));
   const Tensor logits(memory.data(), DType::f32, {kRows * kLength, config.vocab_size});
   model.logits(step.context(), trace.hidden.back(), logits);
-  const std::vector<float> main = memory;
+  const std::vector<float> next = memory;
   std::vector<TensorSpec> specs = {{"input_ids", FileDType::i64, {kRows, kLength}},
                                    {"logits", FileDType::f32, {kRows, kLength, config.vocab_size}}};
   std::vector<float> mtp;
@@ -106,7 +106,7 @@ void write_results(const fs::path& folder, const fs::path& file) {
     if (i == 0)
       sink(std::as_bytes(std::span(ids)));
     else
-      sink(std::as_bytes(std::span(i == 1 ? main : mtp)));
+      sink(std::as_bytes(std::span(i == 1 ? next : mtp)));
   });
 }
 

@@ -27,7 +27,7 @@ plant() {
   ! cmp -s "$scratch/before" "$scratch/ops/$1" || fail "nothing to plant in $1: $2"
 }
 route=route/ref.h loss=balance_loss/ref.h
-for file in $route $loss; do plant $file '0,/^#include/s//#include "planted.h"\n#include/'; done
+for file in $route $loss; do plant "$file" '0,/^#include/s//#include "planted.h"\n#include/'; done
 # vLLM #12002, transformers PR 41647
 plant $route '/^bool route_row/,/^}/s/scores\[ids\[j\]\]/(planted("bias in the weights") \&\& a.bias ? scores[ids[j]] + a.bias.as<T>()[ids[j]] : scores[ids[j]])/g'
 plant $route 's/group\[g\] = \(.*\) ? first : first + second;/group[g] = planted("group by its maximum") ? first : planted("V2'"'"'s group by its sum") ? first + second : \1 ? first : first + second;/'
