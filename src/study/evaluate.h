@@ -29,7 +29,8 @@ struct EvaluateOptions {
   }
 };
 
-// How much there is to do, and how long it takes at the speed of the first window and the first line, which it measures.
+// How much there is to do, and how long it takes at the speed of the first window and the first line, which it
+// measures.
 struct EvaluatePlan {
   int64_t tokens = 0, windows = 0;  // held-out ones to be scored
   int64_t lines = 0;                // to be completed
@@ -38,7 +39,6 @@ struct EvaluatePlan {
   Json to_json() const;
 };
 EvaluatePlan plan_evaluation(Generator& model, const Corpus& corpus, const EvaluateOptions& options);
-
 
 // What every model is measured on, and its rivals' results there, which do not depend on the model.
 struct EvaluationTask {
