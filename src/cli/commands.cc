@@ -24,7 +24,7 @@ std::span<const Command> commands() {
       {"eval", "held-out bits per byte and line completion, each beside its trivial rivals",
        "ballast eval -m run/quickstart/model --context 256", cmd_eval},
       {"study skip", "what skipping experts costs and buys, measured on this machine",
-       "ballast study skip -m run/nano/checkpoints/step-000400 --shard data/nano/held_out.shard", cmd_study_skip},
+       "ballast study skip -m run/nano/checkpoints/step-000400 --text src", cmd_study_skip},
       {"report", "one HTML page about one or more runs", "ballast report run/quickstart", cmd_report},
       {"inspect", "what is in a model folder, a weight file or a shard", "ballast inspect run/nano/checkpoints/step-000400", cmd_inspect},
       {"doctor", "is the router of a checkpoint, and its balancing bias, in good health", "ballast doctor run/quickstart/model",

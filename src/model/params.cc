@@ -181,7 +181,7 @@ ParamStore::ParamStore(Device& device, const ParamTable& table, Options options)
   const int64_t matrices = run_begin_[1];
   // Serving in bf16 needs no masters of the matrices: the arrays then begin after them.
   const auto take = [&](Buffer& buffer, size_t bytes) {
-    buffer = Buffer(device_, device_.planning ? 1 : bytes);
+    buffer = Buffer(device_, device_.planning ? 1 : std::max<size_t>(1, bytes));
     return bytes;
   };
   sizes_.master = take(master_, static_cast<size_t>(flat_size_ - (copies && !options_.training ? matrices : 0)) * element);
