@@ -29,7 +29,7 @@ class Damage : public Resume {
 };
 
 TEST_F(Damage, OneFlippedBitInACheckpoint) {
-  constexpr int kPlaces = 70;
+  constexpr int kPlaces = 42;
   recipe_.schedule.stop_after = 4;
   recipe_.balance.probe_every = 2;
   expect_done(command("run"));
@@ -78,6 +78,7 @@ TEST_F(Damage, AConvertedCheckpointHasItsOwnChecksums) {
 
 TEST_F(Damage, AShardCutAtEveryBoundary) {
   const fs::path shard = work_ / "train.shard";
+  write_shard(shard, {"a document of some length", "", "another", "x", "the last but one", "the last"});
   const std::string whole = slurp(shard);
   uint64_t index_at;
   std::memcpy(&index_at, whole.data() + whole.size() - 24, sizeof index_at);
@@ -106,7 +107,7 @@ TEST_F(Damage, AShardCutAtEveryBoundary) {
       boundaries.emplace(sections.at("flags").at("offset").as_int() + d, "flag " + std::to_string(d));
     }
   }
-  ASSERT_GT(boundaries.size(), 100u);
+  ASSERT_GT(boundaries.size(), 25u);
   for (const auto& [size, what] : boundaries) {
     ASSERT_LT(size, whole.size());
     spill(shard, whole.substr(0, size));
