@@ -45,7 +45,7 @@ function(ballast_module name)
   target_link_libraries(ballast_${name} PUBLIC ${ARG_LIBRARIES} ${FMT_LIBRARY} Threads::Threads)
   if(BALLAST_TESTS AND cases)
     generate_case_registry(${CMAKE_BINARY_DIR}/generated/${name}_cases.cc)
-    add_library(ballast_${name}_cases STATIC ${cases} ${CMAKE_BINARY_DIR}/generated/${name}_cases.cc)
+    add_library(ballast_${name}_cases STATIC EXCLUDE_FROM_ALL ${cases} ${CMAKE_BINARY_DIR}/generated/${name}_cases.cc)
     compile_as_test(ballast_${name}_cases)
     target_link_libraries(ballast_${name}_cases PUBLIC ballast_${name})
   endif()
@@ -60,7 +60,8 @@ endfunction()
 
 # A GoogleTest program: its suites are the fast tests, but for those named Slow..., which are a test of their own.
 function(ballast_test target)
-  add_executable(${target} ${ARGN})
+  add_executable(${target} EXCLUDE_FROM_ALL ${ARGN})
+  add_dependencies(tests ${target})
   target_link_libraries(${target} PRIVATE ${GTEST_MAIN_LIBRARY} ${GTEST_LIBRARY} Threads::Threads)
   target_compile_definitions(${target} PRIVATE BALLAST_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   compile_as_test(${target})
@@ -80,6 +81,7 @@ endfunction()
 
 if(BALLAST_TESTS)
   enable_testing()
+  add_custom_target(tests)  # all of them; `all` is the program
 endif()
 
 ballast_module(base LIBRARIES ${CRYPTO_LIBRARY}
