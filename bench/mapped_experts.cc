@@ -27,8 +27,10 @@ constexpr int kCalls = 200;
 constexpr size_t kLayers = 8;  // enough that no cache holds them
 
 struct Subject {
-  explicit Subject(const OpenedModel& opened, int threads)
-      : device(Device::make(DeviceKind::cpu, threads)), k(opened.config.num_experts_per_tok) {
+  Subject(OpenedModel model, int threads)
+      : opened(std::move(model)),
+        device(Device::make(DeviceKind::cpu, threads)),
+        k(opened.config.num_experts_per_tok) {
     const ParamTable table = make_param_table(opened.config);
     for (const ParamId id : mappable_experts(table, opened.files)) {
       if (table.list[id].name.find("gate_up") == std::string::npos || layers.size() == kLayers) continue;
@@ -42,6 +44,7 @@ struct Subject {
     }
     if (layers.empty()) fail(ErrorKind::usage, opened.folder.string(), "no experts in bf16 or FP8");
   }
+  OpenedModel opened;  // its files stay mapped
   std::unique_ptr<Device> device;
   int k;
   std::vector<std::unique_ptr<ParamStore>> stores;
