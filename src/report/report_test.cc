@@ -107,7 +107,7 @@ TEST(Report, TheShippedModelStandsBesideTheFreshOne) {
        {"What tiny-one wrote", "return &lt;none&gt;", "tiny-one, the model that comes with the program",
         "On 4\u202f096 tokens and in 4 rounds", "What skipping buys and costs on tiny-one"})
     EXPECT_TRUE(contains(page, words)) << words;
-  for (const char* words : {"| tiny-one | 1.4321 |", "| this model, infilling | 3.2 | 40.1 |",
+  for (const char* words : {"| tiny-one | 1.4321 |", "| this model, infilling | 3.2 (at floor) | 40.1 (at floor) |",
                             "| tiny-one | 17.5 | 55.5 |", "| tiny-one, infilling | 21.2 | 57.5 |"})
     EXPECT_TRUE(contains(tables, words)) << words << "\n" << tables;
   EXPECT_EQ(occurrences(page, ">A/A</text>"), 2 * occurrences(without, ">A/A</text>"));

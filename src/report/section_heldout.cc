@@ -57,16 +57,28 @@ std::string bits_figure(const View& view) {
   return html(figure);
 }
 
+std::optional<double> best_line_rival(const Json& summary, std::string_view metric) {
+  const Json* rivals = lookup(summary, {"line", "rivals"});
+  if (!rivals || !rivals->is_object()) return std::nullopt;
+  double best = -INFINITY;
+  for (const auto& [key, rival] : rivals->as_object())
+    best = std::max(best, number(rival, {metric}).value_or(-INFINITY));
+  return best;
+}
+
 BarChart line_chart(const View& view, std::string_view metric, std::string_view label) {
   BarChart chart{.value = {.label = std::string(label)}};
   const auto add = [&](const std::string& name, std::optional<double> v, int color) {
     if (v) chart.bars.push_back({name, *v, fixed(*v, 1), color, {}, {}, color == kRivalColor});
   };
-  const bool beats = beats_line_rivals(view.summary, metric).value_or(true);
-  add(beats ? "this model" : "this model (at floor)", number(view.summary, {"line", metric}), kModelColor);
-  add("this model, infilling", number(view.summary, {"line", "infill", metric}), kModelColor);
-  add(shipped_name(view), number(view.summary, {"shipped", "line", metric}), kShippedColor);
-  add(shipped_name(view) + ", infilling", number(view.summary, {"shipped", "line", "infill", metric}), kShippedColor);
+  const double floor = best_line_rival(view.summary, metric).value_or(-INFINITY);
+  const auto add_model = [&](const std::string& name, std::optional<double> v, int color) {
+    add(v && *v <= floor ? name + " (" + kAtFloor + ")" : name, v, color);
+  };
+  add_model("this model", number(view.summary, {"line", metric}), kModelColor);
+  add_model("this model, infilling", number(view.summary, {"line", "infill", metric}), kModelColor);
+  add_model(shipped_name(view), number(view.summary, {"shipped", "line", metric}), kShippedColor);
+  add_model(shipped_name(view) + ", infilling", number(view.summary, {"shipped", "line", "infill", metric}), kShippedColor);
   if (const Json* rivals = lookup(view.summary, {"line", "rivals"}); rivals && rivals->is_object())
     for (const auto& [key, rival] : rivals->as_object()) add(rival_name(key), number(rival, {metric}), kRivalColor);
   return chart;
@@ -123,13 +135,9 @@ std::optional<bool> beats_compressors(const Json& summary) {
 }
 
 std::optional<bool> beats_line_rivals(const Json& summary, std::string_view metric) {
-  const auto own = number(summary, {"line", metric});
-  const Json* rivals = lookup(summary, {"line", "rivals"});
-  if (!own || !rivals || !rivals->is_object()) return std::nullopt;
-  double best = -INFINITY;
-  for (const auto& [key, rival] : rivals->as_object())
-    best = std::max(best, number(rival, {metric}).value_or(-INFINITY));
-  return *own > best;
+  const auto own = number(summary, {"line", metric}), best = best_line_rival(summary, metric);
+  if (!own || !best) return std::nullopt;
+  return *own > *best;
 }
 
 Table heldout_table(const View& view) {
@@ -145,14 +153,15 @@ Table heldout_table(const View& view) {
 Table line_table(const View& view) {
   Table table({{"line completion", false}, {"exact match, %"}, {"edit similarity"}});
   const auto cell = [&](const Json& row, std::string_view metric, bool model) {
-    const bool floor = model && !beats_line_rivals(view.summary, metric).value_or(true);
-    return Cell(fixed(number(row, {metric}).value_or(NAN), 1), floor ? kAtFloor : "");
+    const double value = number(row, {metric}).value_or(NAN);
+    const bool floor = model && value <= best_line_rival(view.summary, metric).value_or(-INFINITY);
+    return Cell(fixed(value, 1), floor ? kAtFloor : "");
   };
   const Json* line = lookup(view.summary, {"line"});
   if (!line) return table;
   table.add({"this model", cell(*line, "em", true), cell(*line, "es", true)});
   const auto also = [&](const std::string& name, const Json* row) {
-    if (row) table.add({name, cell(*row, "em", false), cell(*row, "es", false)});
+    if (row) table.add({name, cell(*row, "em", true), cell(*row, "es", true)});
   };
   also("this model, infilling", lookup(*line, {"infill"}));
   also(shipped_name(view), lookup(view.summary, {"shipped", "line"}));
