@@ -78,7 +78,8 @@ BarChart line_chart(const View& view, std::string_view metric, std::string_view 
   add_model("this model", number(view.summary, {"line", metric}), kModelColor);
   add_model("this model, infilling", number(view.summary, {"line", "infill", metric}), kModelColor);
   add_model(shipped_name(view), number(view.summary, {"shipped", "line", metric}), kShippedColor);
-  add_model(shipped_name(view) + ", infilling", number(view.summary, {"shipped", "line", "infill", metric}), kShippedColor);
+  add_model(shipped_name(view) + ", infilling", number(view.summary, {"shipped", "line", "infill", metric}),
+            kShippedColor);
   if (const Json* rivals = lookup(view.summary, {"line", "rivals"}); rivals && rivals->is_object())
     for (const auto& [key, rival] : rivals->as_object()) add(rival_name(key), number(rival, {metric}), kRivalColor);
   return chart;
