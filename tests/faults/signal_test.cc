@@ -49,7 +49,8 @@ TEST_F(Signal, TwiceEndsAtOnce) {
   kill(child.pid, SIGTERM);
   kill(child.pid, SIGINT);
   const Result r = child.wait();
-  EXPECT_TRUE(r.code == 130 || r.code == 0) << r.code << r.err;
+  // Either may be the second to arrive; a run that was done by then has its own code.
+  EXPECT_TRUE(r.code == 128 + SIGINT || r.code == 128 + SIGTERM || r.code == 0) << r.code << r.err;
   expect_done(command("run", {"--resume"}));
   expect_equal_runs(work_ / "run", work_ / "whole");
 }
