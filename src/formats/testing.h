@@ -1,4 +1,4 @@
-// For this module's tests: a folder that goes away, and other programs' view of our files.
+// For tests, of this module and those above: a folder that goes away, and other programs' view of our files.
 #pragma once
 
 #include <cstdlib>
@@ -10,7 +10,7 @@ namespace ballast::testing {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "formats_test.XXXXXX").string();
+    std::string pattern = (std::filesystem::temp_directory_path() / "ballast-test-XXXXXX").string();
     path_ = mkdtemp(pattern.data());
   }
   ~TemporaryFolder() { std::filesystem::remove_all(path_); }

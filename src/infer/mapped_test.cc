@@ -6,25 +6,14 @@
 #include "base/file.h"
 #include "formats/fp8_blocks.h"
 #include "formats/safetensors_writer.h"
+#include "formats/testing.h"
 #include "infer/golden_test.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "mapped_test.XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
+using testing::TemporaryFolder;
 template <class T>
 std::vector<std::byte> bytes_of(std::span<const T> v) {
   const auto b = std::as_bytes(v);
@@ -119,7 +108,7 @@ int64_t expert_elements(const ParamTable& table) {
 }
 
 TEST(Mapped, Bf16ExpertsGiveTheBitsOfLoadedOnes) {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_checkpoint(folder.path(), FileDType::bf16);
   const std::pair<DeviceKind, DType> kinds[] = {
       {DeviceKind::cpu, DType::f32}, {DeviceKind::cpu, DType::bf16}, {DeviceKind::ref, DType::f32}};
@@ -138,7 +127,7 @@ TEST(Mapped, Bf16ExpertsGiveTheBitsOfLoadedOnes) {
 }
 
 TEST(Mapped, Fp8ExpertsEqualLoadedOnes) {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_checkpoint(folder.path(), FileDType::f8_e4m3);
   // f32: the scales enter the sums at another place. bf16: a loaded copy was rounded to it, codes were not.
   const std::tuple<DeviceKind, DType, double> kinds[] = {
@@ -152,7 +141,7 @@ TEST(Mapped, Fp8ExpertsEqualLoadedOnes) {
 }
 
 TEST(Mapped, ResultsDoNotDependOnThreads) {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_checkpoint(folder.path(), FileDType::f8_e4m3);
   for (const DType storage : {DType::f32, DType::bf16}) {
     Mapped one(folder.path(), DeviceKind::cpu, storage, 1), five(folder.path(), DeviceKind::cpu, storage, 5);
@@ -162,7 +151,7 @@ TEST(Mapped, ResultsDoNotDependOnThreads) {
 
 TEST(Mapped, SkippedExpertsAreNeverRead) {
   for (const FileDType type : {FileDType::bf16, FileDType::f8_e4m3}) {
-    const Folder clean, poisoned;
+    const TemporaryFolder clean, poisoned;
     write_checkpoint(clean.path(), type);
     Mapped model(clean.path(), DeviceKind::cpu, DType::f32);
     const auto plan = make_gate_plan(policy("topk", 1), model.loaded.config.num_experts_per_tok);
@@ -183,12 +172,12 @@ TEST(Mapped, SkippedExpertsAreNeverRead) {
 }
 
 TEST(Mapped, SaysWhichTensorIsWrong) {
-  const Folder good;
+  const TemporaryFolder good;
   write_checkpoint(good.path(), FileDType::f8_e4m3);
   const Checkpoint from = Checkpoint::open(good.path());
   const std::string expert = "model.layers.1.mlp.experts.4.up_proj.weight";
   const auto load_without = [&](const std::string& missing, const std::string& cut) -> std::string {
-    const Folder folder;
+    const TemporaryFolder folder;
     std::vector<TensorSpec> specs;
     std::vector<std::span<const std::byte>> data;
     for (const std::string& name : from.names()) {

@@ -4,23 +4,20 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "formats/testing.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-class ShippedModel : public testing::Test {
+class ShippedModel : public ::testing::Test {
  protected:
-  ShippedModel() {
-    std::string name = fs::temp_directory_path() / "ballast-shipped-XXXXXX";
-    root = mkdtemp(name.data());
-  }
-  ~ShippedModel() override { fs::remove_all(root); }
   void put(const fs::path& folder) {
     fs::create_directories(root / folder);
     write_file_atomic(root / folder / "config.json", "{}");
   }
-  fs::path root;
+  testing::TemporaryFolder folder;
+  const fs::path root = folder.path();
 };
 
 TEST_F(ShippedModel, IsFoundInstalledAndInTheSourceTree) {

@@ -1,4 +1,4 @@
-// balancing.md T14, its last part, and what several ranks may differ in: sums of floats in another order.
+// Counts do not depend on the number of ranks; what may differ is the order in which floats are added.
 #include "train/data_parallel.h"
 
 #include <gtest/gtest.h>

@@ -48,7 +48,7 @@ class GatePlan {
   virtual std::string description() const = 0;
 };
 
-// The weights of a row whose slots were marked (skipping.md section 3.1). For normalized gates:
+// The weights of a row whose slots were marked. For normalized gates:
 //   g_i = scale * p_i / (S_keep^(1 - eta) * S_full^eta);  otherwise the survivors keep their weights.
 // Nothing is touched when every slot is kept, so that identity settings are bit-exact.
 void compensate(const ops::RouteConfig& config, const float* scores, double renorm, const bool* keep_slot, int32_t* ids,
