@@ -10,23 +10,15 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-class FileTest : public testing::Test {
+class FileTest : public FolderTest {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "ballast-file-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder = name;
-  }
-  void TearDown() override { fs::remove_all(folder); }
-
   int entries() const { return static_cast<int>(std::distance(fs::directory_iterator(folder), {})); }
-
-  fs::path folder;
 };
 
 template <class F>

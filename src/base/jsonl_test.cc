@@ -7,21 +7,14 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-class JsonlTest : public testing::Test {
+class JsonlTest : public FolderTest {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "ballast-jsonl-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder = name;
-    path = folder / "m.jsonl";
-  }
-  void TearDown() override { fs::remove_all(folder); }
-
   static Json step(int64_t n) { return Json(Json::Object{{"step", n}}); }
 
   int64_t steps_read(TornLine torn = TornLine::fail) const {
@@ -32,7 +25,7 @@ class JsonlTest : public testing::Test {
     return n;
   }
 
-  fs::path folder, path;
+  const fs::path path = folder / "m.jsonl";
 };
 
 TEST_F(JsonlTest, AppendsAndReadsBack) {

@@ -7,9 +7,9 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/testing.h"
 #include "data/build_shard.h"
 #include "data/test_shard.h"
-#include "tokenizer/shared_test.h"
 
 namespace ballast {
 namespace {

@@ -1,8 +1,7 @@
-// What the data tests share: a folder that goes away, an encoder of one token per byte, and random documents.
+// What the data tests share: an encoder of one token per byte, and random documents.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <string>
@@ -10,22 +9,11 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/testing.h"
 #include "data/fim.h"
 #include "data/shards.h"
 
 namespace ballast {
-
-class FolderTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "ballast-data-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder); }
-
-  std::filesystem::path folder;
-};
 
 template <class F>
 std::string error_text(ErrorKind kind, F&& f) {

@@ -11,11 +11,11 @@
 
 #include "base/file.h"
 #include "base/rng.h"
+#include "base/testing.h"
 #include "eval/baselines.h"
 #include "eval/compressor.h"
 #include "eval/ngram.h"
 #include "eval/scripted_generator.h"
-#include "tokenizer/shared_test.h"
 
 namespace ballast {
 namespace {
@@ -188,13 +188,12 @@ std::string repetitive(int lines, uint64_t seed) {
 TEST(Xz, SizeIsThatOfTheProgram) {
   if (std::system("xz --version > /dev/null 2>&1") != 0) GTEST_SKIP() << "no xz program";
   for (const std::string& text : {std::string("x"), repetitive(10, 1), repetitive(3000, 2)}) {
-    const std::string file = (fs::temp_directory_path() / "ballast-xz-test").string();
+    const TemporaryFolder folder;
+    const std::string file = (folder / "text").string();
     std::ofstream(file, std::ios::binary) << text;
     ASSERT_EQ(std::system(("xz -9e -k -f -T1 " + file).c_str()), 0);
     // xz writes no sizes into the block header with one thread; the library's buffer call does: a few bytes.
     EXPECT_NEAR(xz_size(text), static_cast<double>(fs::file_size(file + ".xz")), 8) << text.size();
-    fs::remove(file);
-    fs::remove(file + ".xz");
   }
 }
 

@@ -8,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/testing.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_writer.h"
-#include "formats/testing.h"
 
 namespace ballast {
 namespace {
@@ -123,7 +123,7 @@ TEST(Fp8Blocks, RefusesWhatIsNotFinite) {
 
 // torch's own conversion, and its blocks as DeepSeek's act_quant makes them, on values of all sizes.
 TEST(SlowFp8Blocks, EqualsTorch) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const Fp8Shape s{257, 391};
   Rng rng(5, 1);
   std::vector<float> v(static_cast<size_t>(s.elements()));
@@ -142,7 +142,7 @@ codes = (blocks / scales[:, None, :, None]).to(torch.float8_e4m3fn).view(r * 128
 plain = v.to(torch.float8_e4m3fn)
 save_file(dict(codes=codes.contiguous(), scales=scales, plain=plain, back=plain.float()), sys.argv[1] + '/out.safetensors')
 )";
-  if (!testing::python(program, folder.path()))
+  if (!python_accepts(program, folder.path()))
     GTEST_SKIP() << "no Python with torch and safetensors (BALLAST_PYTHON names one)";
   const SafetensorsFile out(folder.path() / "out.safetensors");
   const Fp8Matrix m = quantize_fp8(s, v, "v");

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "formats/testing.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
@@ -25,7 +25,7 @@ std::string error_of(const fs::path& path, std::vector<int64_t> row_shape = {2, 
 }
 
 TEST(Npy, AppendsFlushesTruncates) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path path = folder.path() / "loads.npy";
   {
     NpyAppender loads(path, {2, 3});
@@ -52,16 +52,16 @@ TEST(Npy, AppendsFlushesTruncates) {
   for (const int64_t i : {0, 1, 7})
     for (const int64_t v : row(i)) expected.push_back(v);
   EXPECT_EQ(array.values, expected);
-  if (testing::python("import numpy")) {
+  if (python_accepts("import numpy")) {
     EXPECT_TRUE(
-        testing::python("import sys, numpy; a = numpy.load(sys.argv[1]); assert a.shape == (3, 2, 3); "
-                        "assert a.dtype == numpy.int64; assert a[2, 0].tolist() == [7, -7, 7 << 40]",
-                        path));
+        python_accepts("import sys, numpy; a = numpy.load(sys.argv[1]); assert a.shape == (3, 2, 3); "
+                       "assert a.dtype == numpy.int64; assert a[2, 0].tolist() == [7, -7, 7 << 40]",
+                       path));
   }
 }
 
 TEST(Npy, BadFilesAreNamed) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path path = folder.path() / "x.npy";
   { NpyAppender(path, {2, 3}).append(row(0)); }
   const std::string good = read_file(path);

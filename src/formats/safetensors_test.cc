@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "base/error.h"
-#include "formats/testing.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
@@ -40,7 +40,7 @@ class Safetensors : public ::testing::Test {
     return "";
   }
 
-  testing::TemporaryFolder folder_;
+  TemporaryFolder folder_;
   const fs::path dir_ = folder_.path();
 };
 
@@ -218,10 +218,8 @@ TEST_F(Safetensors, ReadsSomeElements) {
 }
 
 TEST(SafetensorsGoldens, Open) {
-  const char* shared = std::getenv("BALLAST_SHARED");
-  const fs::path goldens =
-      (shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / ".." / "shared") / "data/goldens";
-  if (!fs::exists(goldens)) GTEST_SKIP() << goldens << " is absent";
+  const fs::path goldens = shared_dir() / "data/goldens";
+  SKIP_WITHOUT(goldens);
   for (const char* model : {"v3", "moonlight", "v2-lite", "v2", "v3-fp8"}) {
     const Checkpoint checkpoint = Checkpoint::open(goldens / model);
     EXPECT_TRUE(checkpoint.contains("model.embed_tokens.weight")) << model;

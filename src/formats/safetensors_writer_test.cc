@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "formats/testing.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
@@ -52,7 +52,7 @@ std::vector<std::string> listing(const fs::path& folder) {
 }
 
 TEST(SafetensorsWriter, OneFile) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   write_model_folder(folder.path() / "new/model", kTensors, source);
   EXPECT_EQ(listing(folder.path() / "new/model"), std::vector<std::string>{"model.safetensors"});
   expect_content(Checkpoint::open(folder.path() / "new/model"));
@@ -63,7 +63,7 @@ TEST(SafetensorsWriter, OneFile) {
 }
 
 TEST(SafetensorsWriter, ShardsAndIndex) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   write_model_folder(folder.path(), kTensors, source);  // leaves a model.safetensors behind, which must go
   write_model_folder(folder.path(), kTensors, source, 24);
   // 6 + 5 bytes | 24 + 0 | 8 + 4
@@ -80,7 +80,7 @@ TEST(SafetensorsWriter, ShardsAndIndex) {
 }
 
 TEST(SafetensorsWriter, FailureLeavesTheOldFile) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   write_model_folder(folder.path(), kTensors, source);
   const std::string before = read_file(folder.path() / "model.safetensors");
   const TensorSource failing = [](size_t i, const TensorSink& sink) {
@@ -95,25 +95,25 @@ TEST(SafetensorsWriter, FailureLeavesTheOldFile) {
 }
 
 TEST(SafetensorsWriterDeathTest, SourceMustDeliverEveryByte) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   EXPECT_DEATH(write_safetensors(folder.path() / "x", {{"w", FileDType::f32, {4}}}, [](size_t, const TensorSink&) {}),
                "offset");
 }
 
 TEST(SafetensorsWriter, OpensInPython) {
-  if (!testing::python("import safetensors, numpy")) GTEST_SKIP() << "Python has no safetensors and numpy";
-  const testing::TemporaryFolder folder;
+  if (!python_accepts("import safetensors, numpy")) GTEST_SKIP() << "Python has no safetensors and numpy";
+  const TemporaryFolder folder;
   const std::vector<TensorSpec> tensors = {{"b", FileDType::u8, {3}}, {"w", FileDType::f32, {2, 3}}};
   const float w[] = {0, 1, 2, 3, 4, 0.5f};
   write_safetensors(folder.path() / "x.safetensors", tensors, [&](size_t i, const TensorSink& sink) {
     sink(i == 1 ? std::as_bytes(std::span(w)) : std::as_bytes(std::span("abc", 3)));
   });
   EXPECT_TRUE(
-      testing::python("import sys; from safetensors import safe_open; "
-                      "f = safe_open(sys.argv[1], 'np'); assert f.metadata() == {'format': 'pt'}; "
-                      "assert f.get_tensor('w').tolist() == [[0, 1, 2], [3, 4, 0.5]]; "
-                      "assert bytes(f.get_tensor('b')) == b'abc'",
-                      folder.path() / "x.safetensors"));
+      python_accepts("import sys; from safetensors import safe_open; "
+                     "f = safe_open(sys.argv[1], 'np'); assert f.metadata() == {'format': 'pt'}; "
+                     "assert f.get_tensor('w').tolist() == [[0, 1, 2], [3, 4, 0.5]]; "
+                     "assert bytes(f.get_tensor('b')) == b'abc'",
+                     folder.path() / "x.safetensors"));
 }
 
 }  // namespace

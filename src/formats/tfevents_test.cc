@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "formats/testing.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
@@ -106,7 +106,7 @@ std::vector<Event> parse_file(const fs::path& path) {
 }
 
 TEST(TfEvents, FramesParseBackAndResume) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const fs::path path = folder.path() / "events.out.tfevents.1.run";
   uint64_t checkpoint = 0;
   {
@@ -142,8 +142,8 @@ TEST(TfEvents, FramesParseBackAndResume) {
 TEST(TfEvents, OpensInTensorBoard) {
   const std::string import =
       "import sys; from tensorboard.backend.event_processing.event_accumulator import EventAccumulator as A";
-  if (!testing::python(import)) GTEST_SKIP() << "Python has no tensorboard";
-  const testing::TemporaryFolder folder;
+  if (!python_accepts(import)) GTEST_SKIP() << "Python has no tensorboard";
+  const TemporaryFolder folder;
   {
     EventWriter events(folder.path() / "events.out.tfevents.1.run", 1000.5);
     for (int step = 0; step < 3; ++step) {
@@ -152,10 +152,10 @@ TEST(TfEvents, OpensInTensorBoard) {
     }
     events.flush();
   }
-  EXPECT_TRUE(testing::python(import + "; a = A(sys.argv[1]); a.Reload(); "
-                                       "assert [(e.step, e.value) for e in a.Scalars('train/loss')] == "
-                                       "[(0, 2.5), (1, 1.5), (2, 0.5)]",
-                              folder.path()));
+  EXPECT_TRUE(python_accepts(import + "; a = A(sys.argv[1]); a.Reload(); "
+                                      "assert [(e.step, e.value) for e in a.Scalars('train/loss')] == "
+                                      "[(0, 2.5), (1, 1.5), (2, 0.5)]",
+                             folder.path()));
 }
 
 }  // namespace

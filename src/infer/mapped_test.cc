@@ -4,16 +4,15 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "base/testing.h"
 #include "formats/fp8_blocks.h"
 #include "formats/safetensors_writer.h"
-#include "formats/testing.h"
 #include "infer/golden_test.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-using testing::TemporaryFolder;
 template <class T>
 std::vector<std::byte> bytes_of(std::span<const T> v) {
   const auto b = std::as_bytes(v);

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "formats/testing.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
@@ -16,7 +16,7 @@ class ShippedModel : public ::testing::Test {
     fs::create_directories(root / folder);
     write_file_atomic(root / folder / "config.json", "{}");
   }
-  testing::TemporaryFolder folder;
+  TemporaryFolder folder;
   const fs::path root = folder.path();
 };
 

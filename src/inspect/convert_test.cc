@@ -14,8 +14,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
+#include "base/testing.h"
 #include "formats/safetensors_writer.h"
-#include "formats/testing.h"
 #include "inspect/verify.h"
 #include "model/hub_tensors.h"
 #include "model/weights.h"
@@ -23,14 +23,8 @@
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
-using testing::TemporaryFolder;
 
 const fs::path kTiny = fs::path(BALLAST_SOURCE_DIR) / "tests/golden/v3-tiny";
-
-fs::path shared_golden(const char* name) {
-  const char* shared = std::getenv("BALLAST_SHARED");
-  return (shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / "../shared") / "data/goldens" / name;
-}
 
 // Blocks in both directions, cut ones at the edges.
 ModelConfig ragged_config() {
@@ -180,7 +174,7 @@ TEST(Convert, TheSameBytesWithAnyNumberOfThreads) {
 }
 
 TEST(Convert, SharedFp8IsVerifiedInF32) {
-  const fs::path golden = shared_golden("v3-fp8");
+  const fs::path golden = shared_dir() / "data/goldens/v3-fp8";
   if (!fs::exists(golden)) GTEST_SKIP() << "no reference folder at " << golden;
   const TemporaryFolder work;
   convert(golden, work.path() / "f32", {.dtype = "f32"});

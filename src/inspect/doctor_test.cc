@@ -7,16 +7,15 @@
 
 #include "base/error.h"
 #include "base/jsonl.h"
+#include "base/testing.h"
 #include "formats/npy.h"
-#include "formats/testing.h"
 #include "inspect/convert.h"
 #include "inspect/edited_model.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
-using testing::edited_model, testing::Edit, testing::floats_of, testing::TemporaryFolder, testing::tiny_bias,
-    testing::tiny_model;
+using testing::edited_model, testing::Edit, testing::floats_of, testing::tiny_bias, testing::tiny_model;
 
 const Finding& finding(const Diagnosis& d, const std::string& check) {
   for (const Finding& f : d.findings)
@@ -123,10 +122,8 @@ TEST(Doctor, RowsOfTheGate) {
 }
 
 TEST(Doctor, ARouterWithoutABias) {
-  const char* shared = std::getenv("BALLAST_SHARED");
-  const fs::path root =
-      (shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / "../shared") / "data/goldens/v2-lite";
-  if (!fs::exists(root)) GTEST_SKIP() << "no reference folder at " << root;
+  const fs::path root = shared_dir() / "data/goldens/v2-lite";
+  SKIP_WITHOUT(root);
   const Diagnosis d = examine(root, {});
   EXPECT_TRUE(d.healthy());
   EXPECT_NE(finding(d, "bias").figure.find("it has no bias"), std::string::npos);

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "formats/testing.h"
+#include "base/testing.h"
 #include "inspect/convert.h"
 #include "inspect/edited_model.h"
 #include "inspect/weight_statistics.h"
@@ -14,7 +14,7 @@
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
-using testing::edited_model, testing::TemporaryFolder, testing::tiny_bias, testing::tiny_model;
+using testing::edited_model, testing::tiny_bias, testing::tiny_model;
 
 const Json& layer_of(const Json& found, int64_t layer) {
   for (const Json& r : found.at("routers").as_array())

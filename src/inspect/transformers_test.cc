@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/testing.h"
 #include "formats/safetensors_writer.h"
-#include "formats/testing.h"
 #include "inspect/convert.h"
 #include "model/weights.h"
 #include "train/step.h"
@@ -16,7 +16,6 @@
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
-using testing::TemporaryFolder;
 
 constexpr int64_t kRows = 2, kLength = 12;
 
@@ -113,7 +112,7 @@ void write_results(const fs::path& folder, const fs::path& file) {
 class SlowTransformers : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!testing::python("import torch, transformers, safetensors"))
+    if (!python_accepts("import torch, transformers, safetensors"))
       GTEST_SKIP()
           << "no Python with torch, transformers and safetensors (tools/transformers_venv makes one, BALLAST_PYTHON "
              "names it)";
@@ -129,10 +128,8 @@ class SlowTransformers : public ::testing::Test {
   int open_in_transformers(const fs::path& folder, std::string& said) {
     const fs::path results = work_.path() / (folder.filename().string() + ".safetensors"), log = work_.path() / "log";
     if (!fs::exists(results)) write_results(folder, results);
-    const char* python = std::getenv("BALLAST_PYTHON");
-    const std::string command = std::string(python ? python : "python3") + " " + BALLAST_SOURCE_DIR +
-                                "/tools/open_in_transformers.py " + folder.string() + " " + results.string() + " >" +
-                                log.string() + " 2>&1";
+    const std::string command = python_program() + " " + BALLAST_SOURCE_DIR + "/tools/open_in_transformers.py " +
+                                folder.string() + " " + results.string() + " >" + log.string() + " 2>&1";
     const int status = std::system(command.c_str());
     said = read_file(log);
     std::printf("%s\n%s", folder.filename().c_str(), said.c_str());
@@ -167,7 +164,7 @@ TEST_F(SlowTransformers, AConvertedOneInSeveralFiles) {
 
 // Sides up to 128, or multiples of it: transformers 5.23 takes the rows over the rows of scales for a block's height.
 TEST_F(SlowTransformers, InFp8) {
-  if (!testing::python("import accelerate"))
+  if (!python_accepts("import accelerate"))
     GTEST_SKIP() << "no Python with accelerate, which transformers needs for FP8";
   ModelConfig c = v3();
   c.hidden_size = 128, c.intermediate_size = 256, c.num_nextn_predict_layers = 0, c.moe_intermediate_size = 128;

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "base/testing.h"
+
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
@@ -25,10 +27,8 @@ TEST(Verify, OwnReferenceOnRefF32) { expect_okay(own(), DeviceKind::ref, DType::
 TEST(Verify, OwnReferenceOnCpu) { expect_okay(own(), DeviceKind::cpu, DType::f32); }
 
 TEST(Verify, SharedGoldens) {
-  const char* shared = std::getenv("BALLAST_SHARED");
-  const fs::path root = shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / "../shared";
-  const fs::path goldens = root / "data/goldens";
-  if (!fs::exists(goldens)) GTEST_SKIP() << "no reference folders at " << goldens;
+  const fs::path goldens = shared_dir() / "data/goldens";
+  SKIP_WITHOUT(goldens);
   for (const char* name : {"v3", "moonlight", "v2", "v2-lite", "v3-fp8"}) {
     const size_t at_least = std::string_view(name) == "v3-fp8" ? 15 : 80;  // no gradients and no training there
     expect_okay(goldens / name, DeviceKind::ref, DType::f64, at_least);
@@ -39,25 +39,21 @@ TEST(Verify, SharedGoldens) {
 // Shapes of all four families that transformers computes here and now (tools/make_reference.py --random).
 // BALLAST_RANDOM_SHAPES sets how many, BALLAST_PYTHON the interpreter. From number 4 on: three of the eight are in FP8.
 TEST(SlowVerify, RandomShapesOfTheFamily) {
-  std::string pattern = (fs::temp_directory_path() / "verify_test.XXXXXX").string();
-  const fs::path folder = mkdtemp(pattern.data());
-  const char* python = std::getenv("BALLAST_PYTHON");
-  const char* count = std::getenv("BALLAST_RANDOM_SHAPES");
-  const std::string interpreter = python ? python : "python3";
-  if (std::system((interpreter + " -c 'import torch, transformers, safetensors' 2>/dev/null").c_str()) != 0)
-    GTEST_SKIP() << interpreter << " has no torch, transformers and safetensors; BALLAST_PYTHON names another";
+  const char* set = std::getenv("BALLAST_RANDOM_SHAPES");
+  const std::string count = set ? set : "8";
+  if (!python_accepts("import torch, transformers, safetensors"))
+    GTEST_SKIP() << python_program() << " has no torch, transformers and safetensors; BALLAST_PYTHON names another";
+  const TemporaryFolder folder;
   const std::string script = (fs::path(BALLAST_SOURCE_DIR) / "tools/make_reference.py").string();
-  ASSERT_EQ(std::system((interpreter + " " + script + " --seed 4 --random " + (count ? count : "8") + " --out " + folder.string() +
-                         " >/dev/null").c_str()), 0);
+  ASSERT_EQ(run_python({script, "--seed", "4", "--random", count, "--out", folder.path().string()}), 0);
   std::vector<fs::path> made;
-  for (const auto& entry : fs::directory_iterator(folder)) made.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(folder.path())) made.push_back(entry.path());
   std::sort(made.begin(), made.end());
-  EXPECT_EQ(std::to_string(made.size()), count ? count : "8");
+  EXPECT_EQ(std::to_string(made.size()), count);
   for (const fs::path& shape : made) {
     expect_okay(shape, DeviceKind::ref, DType::f64, 15);
     expect_okay(shape, DeviceKind::cpu, DType::f32, 15);
   }
-  fs::remove_all(folder);
 }
 
 TEST(Verify, SaysWhatIsMissing) {

@@ -13,6 +13,7 @@
 #include <limits>
 #include <tuple>
 
+#include "base/testing.h"
 #include "formats/safetensors.h"
 #include "model/weights.h"
 
@@ -146,10 +147,8 @@ TEST(Reference, EqualsTransformers) {
 
 class Shared : public testing::TestWithParam<const char*> {};
 TEST_P(Shared, EqualsTransformers) {
-  const char* shared = std::getenv("BALLAST_SHARED");
-  const fs::path dir =
-      (shared ? fs::path(shared) : fs::path(BALLAST_SOURCE_DIR) / ".." / "shared") / "data/goldens" / GetParam();
-  if (!fs::exists(dir)) GTEST_SKIP() << dir << " is not there";
+  const fs::path dir = shared_dir() / "data/goldens" / GetParam();
+  SKIP_WITHOUT(dir);
   expect_equal<float>(dir, 1e-5);
 }
 INSTANTIATE_TEST_SUITE_P(Reference, Shared, testing::Values("v3", "moonlight", "v2", "v2-lite", "v3-fp8"), [](const auto& info) {

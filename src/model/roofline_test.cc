@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/testing.h"
 #include "formats/safetensors.h"
 
 namespace ballast {
@@ -151,11 +152,8 @@ TEST(Roofline, CountsByHand) {
 
 // Every parameter of a real file is counted, and none that is not there.
 TEST(Roofline, CountsEqualTheFiles) {
-  const char* shared = std::getenv("BALLAST_SHARED");
-  const auto goldens =
-      (shared ? std::filesystem::path(shared) : std::filesystem::path(BALLAST_SOURCE_DIR) / "../shared") /
-      "data/goldens";
-  if (!std::filesystem::exists(goldens)) GTEST_SKIP() << goldens << " is absent";
+  const auto goldens = shared_dir() / "data/goldens";
+  SKIP_WITHOUT(goldens);
   for (const char* model : {"v3", "moonlight", "v2-lite", "v2"}) {
     const auto folder = goldens / model;
     const ModelConfig config = parse_hf_config(Json::read(folder / "config.json"), "config.json");

@@ -7,9 +7,9 @@
 
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/testing.h"
 #include "formats/fp8_blocks.h"
 #include "formats/safetensors_writer.h"
-#include "formats/testing.h"
 
 namespace ballast {
 namespace {
@@ -71,7 +71,7 @@ struct Fp8Checkpoint {
 };
 
 std::string load_error(const ModelConfig& config, const Fp8Checkpoint& file) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const auto device = Device::make(DeviceKind::cpu, 1);
   ParamStore params(*device, make_param_table(config), {});
   try {
@@ -85,7 +85,7 @@ std::string load_error(const ModelConfig& config, const Fp8Checkpoint& file) {
 TEST(Weights, Fp8IsDequantizedToTheComputeType) {
   const ModelConfig config = small_config();
   const Fp8Checkpoint file(config);
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const Checkpoint checkpoint = file.write(folder.path());
   struct Kind {
     DeviceKind device;
@@ -135,7 +135,7 @@ TEST(Weights, BadFp8NamesTheTensor) {
 // The router's bias is f32 whatever the model computes in: at 7, a step of bf16 is 1/32, and rules move it by 1e-3.
 TEST(Weights, TheRoutersBiasIsNeverRounded) {
   const ModelConfig config = small_config();
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const auto device = Device::make(DeviceKind::cpu, 1);
   ParamStore params(*device, make_param_table(config), {.storage = DType::bf16, .training = true});
   params.initialize(1, 0.02);

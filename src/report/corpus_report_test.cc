@@ -2,26 +2,19 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-class CorpusReportTest : public testing::Test {
+class CorpusReportTest : public FolderTest {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "ballast-corpus-report-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  void manifest(const std::string& text) const { write_file_atomic(folder_ / "manifest.jsonl", text); }
-
-  fs::path folder_;
+  void manifest(const std::string& text) const { write_file_atomic(folder / "manifest.jsonl", text); }
 };
 
 std::string line(const std::string& path, const std::string& package, int bytes, const std::string& more = "") {
@@ -38,7 +31,7 @@ TEST_F(CorpusReportTest, CountsWhatTheManifestSays) {
            line("a/3.py", "a", 500'000, R"(, "split": "train", "dropped": "copy of a/1.py")") +
            line("b/1.py", "b", 1'000'000, R"(, "split": "held_out")") +
            line("c/1.py", "c", 2'000'000, R"(, "split": "train", "dropped": "license GPL-2.0-only")"));
-  const CorpusReport report = write_corpus_report(folder_);
+  const CorpusReport report = write_corpus_report(folder);
   for (const char* expected :
        {"| looked at | 5 | 7.50 | 3 |", "| training | 1 | 3.00 | 1 |", "| held out | 1 | 1.00 | 1 |",
         "| a | 1.5 | MIT | 1 | 3.00 | 75.0 | 1.50 |", "| b (held out) |", "| copy | 1 | 0.50 | 6.7 |",
@@ -59,13 +52,13 @@ TEST_F(CorpusReportTest, ManyPackagesAreSummedUp) {
   for (int i = 0; i < 100; ++i)
     text += line("p" + std::to_string(i) + ".py", "p" + std::to_string(i), 1000 + i, R"(, "split": "train")");
   manifest(text);
-  EXPECT_NE(write_corpus_report(folder_).text.find("| 70 others |"), std::string::npos);
+  EXPECT_NE(write_corpus_report(folder).text.find("| 70 others |"), std::string::npos);
 }
 
 TEST_F(CorpusReportTest, BadManifestsAreNamed) {
   const auto error_of = [&] {
     try {
-      write_corpus_report(folder_);
+      write_corpus_report(folder);
     } catch (const Error& e) {
       return std::string(e.what());
     }
@@ -80,7 +73,7 @@ TEST_F(CorpusReportTest, BadManifestsAreNamed) {
   EXPECT_NE(error_of().find("format 2"), std::string::npos);
   manifest(std::string(kHead) + "{\"path\": \"a\"}\n");
   EXPECT_NE(error_of().find("manifest.jsonl:2"), std::string::npos);
-  EXPECT_FALSE(fs::exists(folder_ / "corpus.html"));
+  EXPECT_FALSE(fs::exists(folder / "corpus.html"));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "report/sections.h"
 #include "report/synthetic_run.h"
 
@@ -14,12 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path fresh_folder(const std::string& name) {
-  const fs::path folder = fs::path(testing::TempDir()) / ("ballast_report_" + name);
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  return folder;
-}
+using Report = FolderTest;
 
 bool contains(const std::string& page, std::string_view words) { return page.find(words) != std::string::npos; }
 
@@ -29,8 +25,7 @@ size_t occurrences(const std::string& page, std::string_view words) {
   return n;
 }
 
-TEST(Report, QuickstartHasEveryPart) {
-  const fs::path folder = fresh_folder("quickstart");
+TEST_F(Report, QuickstartHasEveryPart) {
   write_synthetic_run(folder);
   const ReportFiles files = write_report(folder);
   const std::string page = read_file(files.html);
@@ -49,8 +44,7 @@ TEST(Report, QuickstartHasEveryPart) {
   EXPECT_FALSE(contains(page, "47.3 <span"));
 }
 
-TEST(Report, IsSelfContainedAndEscaped) {
-  const fs::path folder = fresh_folder("escaped");
+TEST_F(Report, IsSelfContainedAndEscaped) {
   write_synthetic_run(folder, {.steps = 60});
   Json summary = Json::read(folder / "summary.json");
   summary["completion"]["output"] = Json("</code><script>alert(1)</script>\x01");
@@ -65,8 +59,7 @@ TEST(Report, IsSelfContainedAndEscaped) {
     EXPECT_FALSE(contains(page, words)) << words;
 }
 
-TEST(Report, SaysFirstThatBalanceWasNotReached) {
-  const fs::path folder = fresh_folder("unbalanced");
+TEST_F(Report, SaysFirstThatBalanceWasNotReached) {
   write_synthetic_run(folder, {.steps = 60, .balanced = false});
   const ReportFiles files = write_report(folder);
   const std::string page = read_file(files.html), words = "Balance was not reached";
@@ -75,8 +68,7 @@ TEST(Report, SaysFirstThatBalanceWasNotReached) {
   EXPECT_EQ(read_file(files.markdown).find(words), 0u);
 }
 
-TEST(Report, WhatDoesNotBeatItsRivalsIsNoHeadline) {
-  const fs::path folder = fresh_folder("floor");
+TEST_F(Report, WhatDoesNotBeatItsRivalsIsNoHeadline) {
   write_synthetic_run(folder, {.steps = 60});
   const std::string tile = "held-out, lower is better";
   EXPECT_TRUE(contains(read_file(write_report(folder).html), tile));
@@ -89,8 +81,7 @@ TEST(Report, WhatDoesNotBeatItsRivalsIsNoHeadline) {
   EXPECT_TRUE(contains(read_file(files.markdown), "2.2000 (at floor)"));
 }
 
-TEST(Report, TheShippedModelStandsBesideTheFreshOne) {
-  const fs::path folder = fresh_folder("shipped");
+TEST_F(Report, TheShippedModelStandsBesideTheFreshOne) {
   write_synthetic_run(folder, {.steps = 60});
   const std::string without = read_file(write_report(folder).html);
   EXPECT_FALSE(contains(without, "comes with the program"));
@@ -113,8 +104,7 @@ TEST(Report, TheShippedModelStandsBesideTheFreshOne) {
   EXPECT_EQ(occurrences(page, ">A/A</text>"), 2 * occurrences(without, ">A/A</text>"));
 }
 
-TEST(Report, GrowsWithTheRun) {
-  const fs::path folder = fresh_folder("growing");
+TEST_F(Report, GrowsWithTheRun) {
   EXPECT_TRUE(contains(read_file(write_report(folder).html), "<h1>"));  // nothing yet: a page all the same
   write_synthetic_arm(folder / "none", "none", 30);
   const std::string page = read_file(write_report(folder).html);
@@ -125,8 +115,7 @@ TEST(Report, GrowsWithTheRun) {
   EXPECT_FALSE(contains(read_file(write_report(folder).html), "data:image/png"));
 }
 
-TEST(Report, OverlaysRuns) {
-  const fs::path folder = fresh_folder("overlay");
+TEST_F(Report, OverlaysRuns) {
   write_synthetic_arm(folder / "warm", "none", 40);
   write_synthetic_arm(folder / "cold", "sign_centered", 60);
   write_synthetic_run(folder / "quick", {.steps = 60});
@@ -141,8 +130,7 @@ TEST(Report, OverlaysRuns) {
   EXPECT_THROW(write_report({}, folder / "three.html"), Error);
 }
 
-TEST(Report, BoundsAndBalance) {
-  const fs::path folder = fresh_folder("bounds");
+TEST_F(Report, BoundsAndBalance) {
   write_synthetic_arm(folder, "sign_centered", 120);
   const RunGroup group = load_group(folder);
   const LoadBounds bounds = load_bounds({.summary = Json::object()}, group.runs.front());

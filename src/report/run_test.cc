@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "report/synthetic_run.h"
 
 namespace ballast::report {
@@ -11,30 +12,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class RunFolder : public testing::Test {
+class RunFolder : public FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / "ballast_report_run";
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void put(const std::string& name, const std::string& bytes) { write_file_atomic(folder_ / name, bytes); }
+  void put(const std::string& name, const std::string& bytes) { write_file_atomic(folder / name, bytes); }
   std::string error_of_load() {
     try {
-      load_run(folder_);
+      load_run(folder);
     } catch (const Error& error) {
       return error.what();
     }
     return "";
   }
-  fs::path folder_;
 };
 
 TEST_F(RunFolder, LinesMayLackAnyKey) {
   put("metrics.jsonl",
       "{\"format\": 1}\n{\"step\": 1, \"train/loss\": 9, \"tokens\": 100}\n\n{\"step\": 2, \"train/loss\": null}\n"
       "{\"step\": 3, \"val/loss\": 8.5}\n{\"step\": 5, \"train/loss\": 7, \"tokens\": 500}\n{\"step\": 6, \"tra");
-  const report::Run run = load_run(folder_);
+  const report::Run run = load_run(folder);
   ASSERT_EQ(run.metric("train/loss").size(), 2u);
   EXPECT_EQ(run.metric("train/loss")[1].step, 5);
   EXPECT_TRUE(run.metric("lr").empty());
@@ -53,13 +48,13 @@ TEST_F(RunFolder, ReadsLoads) {
   std::vector<int64_t> values(2 * 3 * 4);
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int64_t>(i) - 3;
   put("loads.npy", npy_of(values, "(2, 3, 4)"));
-  const Loads loads = read_loads(folder_ / "loads.npy");
+  const Loads loads = read_loads(folder / "loads.npy");
   EXPECT_EQ(loads.steps, 2);
   EXPECT_EQ(loads.at(1, 2, 3), 20);
   EXPECT_EQ(loads.at(0, 1, 0), 1);
   EXPECT_DOUBLE_EQ(loads.fair_load(), 8.5);
   put("loads.npy", npy_of(values, "(1, 3, 4)"));  // a row appended, the header not yet rewritten
-  EXPECT_EQ(read_loads(folder_ / "loads.npy").steps, 1);
+  EXPECT_EQ(read_loads(folder / "loads.npy").steps, 1);
 }
 
 TEST_F(RunFolder, RefusesOtherArrays) {
@@ -87,14 +82,14 @@ TEST_F(RunFolder, RefusesOtherArrays) {
 }
 
 TEST_F(RunFolder, ArmsComeInOrder) {
-  for (const char* arm : {"zeta", "sign_centered", "none", "aux_global"}) write_synthetic_arm(folder_ / arm, arm, 3);
-  fs::create_directories(folder_ / "checkpoints");
-  const RunGroup group = load_group(folder_);
+  for (const char* arm : {"zeta", "sign_centered", "none", "aux_global"}) write_synthetic_arm(folder / arm, arm, 3);
+  fs::create_directories(folder / "checkpoints");
+  const RunGroup group = load_group(folder);
   ASSERT_EQ(group.runs.size(), 4u);
   EXPECT_EQ(group.runs[0].name, "none");
   EXPECT_EQ(group.runs[2].name, "sign_centered");
   EXPECT_EQ(group.runs[3].name, "zeta");
-  EXPECT_EQ(load_group(folder_ / "zeta/").runs.size(), 1u);
+  EXPECT_EQ(load_group(folder / "zeta/").runs.size(), 1u);
 }
 
 TEST(RunningMean, WindowIsInSteps) {

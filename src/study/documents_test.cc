@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "base/testing.h"
 #include "data/shards.h"
 #include "tokenizer/trainer.h"
 
@@ -13,11 +14,9 @@ namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-class DocumentsTest : public testing::Test {
+class DocumentsTest : public FolderTest {
  protected:
   DocumentsTest() {
-    std::string pattern = (fs::temp_directory_path() / "documents_test.XXXXXX").string();
-    folder = mkdtemp(pattern.data());
     fs::create_directories(folder / "src/pkg");
     write_file_atomic(folder / "src/a.py", "def a(x):\n    return x + 1\n");
     write_file_atomic(folder / "src/pkg/b.py", "def b(y):\n    return y * 2\n");
@@ -25,7 +24,6 @@ class DocumentsTest : public testing::Test {
     write_file_atomic(folder / "src/pkg/blank.py", "\n\n");
     write_file_atomic(folder / "src/c.txt", "not a source\n");
   }
-  ~DocumentsTest() override { fs::remove_all(folder); }
 
   std::vector<std::vector<int32_t>> read(const fs::path& source, std::vector<std::string> extension = {".py"}) const {
     return read_documents({source.string(), std::move(extension)}, model());
@@ -38,7 +36,6 @@ class DocumentsTest : public testing::Test {
     return m;
   }
   std::optional<Tokenizer> tokenizer = train_bpe(std::array<std::string_view, 1>{"def a(x):"}, 270);
-  fs::path folder;
 };
 
 TEST_F(DocumentsTest, FileFolderAndShard) {

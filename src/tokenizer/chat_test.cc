@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "tokenizer/sample_test.h"
 
 namespace ballast {
@@ -133,12 +134,10 @@ TEST(Chat, Sources) {
   const Json list = Json::parse(R"([{"name": "tools", "template": "b"}, {"name": "default", "template": "a"}])");
   EXPECT_EQ(ChatTemplate(with_template(list)).render({}), "a");
   EXPECT_THROW(ChatTemplate(with_template(Json(Json::Array{}))), Error);
-  const auto dir = std::filesystem::path(testing::TempDir()) / "ballast_chat_test";
-  std::filesystem::create_directories(dir);
+  const TemporaryFolder dir;
   sample_tokenizer().save(dir / "tokenizer.json");
   write_file_atomic(dir / "chat_template.jinja", "{{ messages|length }} of them");
-  EXPECT_EQ(ChatTemplate(Tokenizer::load(dir)).render(kTalk), "4 of them");
-  std::filesystem::remove_all(dir);
+  EXPECT_EQ(ChatTemplate(Tokenizer::load(dir.path())).render(kTalk), "4 of them");
 }
 
 TEST(Jinja, Expressions) {
@@ -198,10 +197,7 @@ TEST(Jinja, HostileTemplatesEndInAnError) {
 
 // The same templates and talks through transformers' own renderer.
 TEST(SlowHuggingFaceChat, SameText) {
-  const char* set = std::getenv("BALLAST_PYTHON");
-  const std::string python = set ? set : "python3";
-  const auto dir = std::filesystem::path(testing::TempDir()) / "ballast_chat_oracle";
-  std::filesystem::create_directories(dir);
+  const TemporaryFolder dir;
   Json::Array cases;
   std::vector<std::string> found;
   const std::vector<std::vector<ChatMessage>> talks = {
@@ -218,17 +214,14 @@ TEST(SlowHuggingFaceChat, SameText) {
   }
   write_file_atomic(dir / "cases.json", Json(std::move(cases)).dump());
   const std::string script = (std::filesystem::path(BALLAST_SOURCE_DIR) / "tools/render_chat.py").string();
-  const int status = std::system(("'" + python + "' '" + script + "' '" + (dir / "cases.json").string() + "' '" +
-                                  (dir / "texts.json").string() + "' > /dev/null 2>&1")
-                                     .c_str());
+  const int status = run_python({script, (dir / "cases.json").string(), (dir / "texts.json").string()});
   constexpr int kAbsent = 77, kNoPython = 127;
-  if (WEXITSTATUS(status) == kAbsent || WEXITSTATUS(status) == kNoPython)
-    GTEST_SKIP() << python << " has no `transformers`; set BALLAST_PYTHON";
+  if (status == kAbsent || status == kNoPython)
+    GTEST_SKIP() << python_program() << " has no `transformers`; set BALLAST_PYTHON";
   ASSERT_EQ(status, 0);
   const Json texts = Json::read(dir / "texts.json");
   ASSERT_EQ(texts.as_array().size(), found.size());
   for (size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], texts.as_array()[i].as_string()) << i;
-  std::filesystem::remove_all(dir);
 }
 
 }  // namespace

@@ -4,18 +4,17 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "tokenizer/sample_test.h"
 
 namespace ballast {
 namespace {
 
-class TokenizerCheckTest : public testing::Test {
+class TokenizerCheckTest : public FolderTest {
  protected:
-  void SetUp() override { std::filesystem::create_directories(dir_); }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
   std::filesystem::path write(const char* name, const std::string& text) {
-    write_file_atomic(dir_ / name, text);
-    return dir_ / name;
+    write_file_atomic(folder / name, text);
+    return folder / name;
   }
   std::string ids(std::string_view text, std::string_view separator) {
     std::string out;
@@ -24,7 +23,6 @@ class TokenizerCheckTest : public testing::Test {
     return out;
   }
   const Tokenizer tokenizer_ = sample_tokenizer();
-  const std::filesystem::path dir_ = std::filesystem::path(testing::TempDir()) / "ballast_tokenizer_check_test";
 };
 
 TEST_F(TokenizerCheckTest, Lines) {

@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/testing.h"
 #include "tokenizer/check.h"
-#include "tokenizer/shared_test.h"
 #include "tokenizer/trainer.h"
 
 namespace ballast {
@@ -126,15 +126,12 @@ constexpr const char* kMoonlight = R"js({"type": "Sequence", "pretokenizers": [
 class SlowHuggingFace : public testing::TestWithParam<const char*> {};
 
 TEST_P(SlowHuggingFace, SameIds) {
-  const char* set = std::getenv("BALLAST_PYTHON");
-  const std::string python = set ? set : "python3";
-  const fs::path dir = fs::path(testing::TempDir()) / (std::string("ballast_hugging_face_") + GetParam());
-  fs::create_directories(dir);
+  const TemporaryFolder dir;
   const std::string name = GetParam();
   if (name == "deepseek_coder") {
     const fs::path reference = shared_dir() / "data/tokenizers/deepseek-coder/tokenizer.json";
     SKIP_WITHOUT(reference);
-    fs::copy_file(reference, dir / "tokenizer.json", fs::copy_options::overwrite_existing);
+    fs::copy_file(reference, dir / "tokenizer.json");
   } else {
     TrainerOptions options;
     if (name == "gpt2") options.pre_tokenizer = gpt2_pre_tokenizer();
@@ -150,17 +147,14 @@ TEST_P(SlowHuggingFace, SameIds) {
     trainer.train(4096).save(dir / "tokenizer.json");
   }
   const fs::path vectors = dir / "vectors.jsonl", script = fs::path(BALLAST_SOURCE_DIR) / "tools/check_tokenizer.py";
-  const int status = std::system(("'" + python + "' '" + script.string() + "' '" + (dir / "tokenizer.json").string() +
-                                  "' '" + vectors.string() + "' > /dev/null 2>&1")
-                                     .c_str());
+  const int status = run_python({script.string(), (dir / "tokenizer.json").string(), vectors.string()});
   constexpr int kAbsent = 77, kNoPython = 127;
-  if (WEXITSTATUS(status) == kAbsent || WEXITSTATUS(status) == kNoPython)
-    GTEST_SKIP() << python << " has no `tokenizers`; set BALLAST_PYTHON";
+  if (status == kAbsent || status == kNoPython)
+    GTEST_SKIP() << python_program() << " has no `tokenizers`; set BALLAST_PYTHON";
   ASSERT_EQ(status, 0);
   const TokenizerCheck check = check_tokenizer(Tokenizer::load(dir / "tokenizer.json"), vectors);
   EXPECT_GT(check.texts, 2000);
   expect_okay(check);
-  fs::remove_all(dir);
 }
 
 INSTANTIATE_TEST_SUITE_P(, SlowHuggingFace, testing::Values("code", "gpt2", "deepseek_v2", "deepseek_v3", "deepseek_coder", "moonlight"),

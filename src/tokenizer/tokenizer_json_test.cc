@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "tokenizer/sample_test.h"
 
 namespace ballast {
@@ -156,21 +157,18 @@ TEST(TokenizerJson, UnknownComponentsAreRefusedByName) {
   EXPECT_MESSAGE(json, "t.json: model.byte_fallback: the setting true is not supported");
 }
 
-class TokenizerConfig : public testing::Test {
+class TokenizerConfig : public FolderTest {
  protected:
   void SetUp() override {
-    std::filesystem::create_directories(dir_);
     Json json = sample_json();
     for (const char* text : {"<s>", "[turn]", "<|User|>", "<pad>", "plain"})
       json["added_tokens"].push_back(Json::Object{{"id", next_id_++}, {"content", text}, {"special", false}});
-    write_file_atomic(dir_ / "tokenizer.json", json.dump());
+    write_file_atomic(folder / "tokenizer.json", json.dump());
   }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
   Tokenizer load(std::string_view config) {
-    write_file_atomic(dir_ / "tokenizer_config.json", config);
-    return Tokenizer::load(dir_ / "tokenizer.json");
+    write_file_atomic(folder / "tokenizer_config.json", config);
+    return Tokenizer::load(folder / "tokenizer.json");
   }
-  std::filesystem::path dir_ = std::filesystem::path(testing::TempDir()) / "ballast_tokenizer_config_test";
   int next_id_ = 300;
 };
 
@@ -184,11 +182,11 @@ TEST_F(TokenizerConfig, NamesControlTokens) {
   EXPECT_EQ(t.encode("plain"), (std::vector<int32_t>{304}));
   EXPECT_EQ(t.encode_with_control("[turn]<|User|>"), (std::vector<int32_t>{301, 302}));
   EXPECT_GT(t.encode("[turn]").size(), 1u);
-  t.save(dir_ / "tokenizer.json");
-  const Tokenizer again = Tokenizer::load(dir_ / "tokenizer.json");
+  t.save(folder / "tokenizer.json");
+  const Tokenizer again = Tokenizer::load(folder / "tokenizer.json");
   EXPECT_EQ(again.control_strings(), t.control_strings());
   EXPECT_EQ(again.control().bos, 300);
-  EXPECT_EQ(Json::read(dir_ / "tokenizer_config.json").at("chat_template").as_string(), "{{ x }}");
+  EXPECT_EQ(Json::read(folder / "tokenizer_config.json").at("chat_template").as_string(), "{{ x }}");
 }
 
 TEST_F(TokenizerConfig, MistakesAreNamed) {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "base/utf8.h"
 #include "tokenizer/sample_test.h"
 
@@ -115,8 +116,7 @@ TEST(Tokenizer, OtherAddedTokensAreMatchedInText) {
 }
 
 TEST(Tokenizer, SaveAndLoad) {
-  const std::filesystem::path dir = std::filesystem::path(testing::TempDir()) / "ballast_tokenizer_test";
-  std::filesystem::create_directories(dir);
+  const TemporaryFolder dir;
   const Tokenizer t = sample_tokenizer();
   t.save(dir / "tokenizer.json");
   const Tokenizer loaded = Tokenizer::load(dir / "tokenizer.json");
@@ -129,7 +129,6 @@ TEST(Tokenizer, SaveAndLoad) {
   loaded.save(dir / "tokenizer.json");
   EXPECT_EQ(read_file(dir / "tokenizer.json"), first);
   EXPECT_EQ(read_file(dir / "tokenizer_config.json"), config);
-  std::filesystem::remove_all(dir);
 }
 
 TEST(Tokenizer, LongPiecesTakeLinearithmicTime) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "dist/local.h"
 #include "train/run_folder.h"
 #include "train/tiny_recipe.h"
@@ -19,21 +20,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class DataParallel : public testing::Test {
+class DataParallel : public FolderTest {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("ballast_ranks_" + std::to_string(getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    recipe_ = tiny_recipe(folder_);
+    recipe_ = tiny_recipe(folder);
     recipe_.train.micro_batches = 4;
     recipe_.schedule.steps = 6;
     recipe_.balance.probe_every = 2;
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   fs::path train_on(int ranks, const std::string& name, bool resume = false) {
-    const fs::path run = folder_ / name;
+    const fs::path run = folder / name;
     std::vector<TrainSummary> summaries(static_cast<size_t>(ranks));
     run_local_ranks(ranks, [&](Communicator& comm) {
       summaries[static_cast<size_t>(comm.rank())] =
@@ -46,7 +43,6 @@ class DataParallel : public testing::Test {
     return run;
   }
 
-  fs::path folder_;
   RunConfig recipe_;
 };
 
@@ -114,8 +110,8 @@ TEST_F(DataParallel, RefusesTheGlobalAuxiliaryLoss) {
 }
 
 TEST_F(DataParallel, AnErrorOfTheLeadingRankEndsAll) {
-  fs::create_directories(folder_ / "held");
-  RunLock other(folder_ / "held");
+  fs::create_directories(folder / "held");
+  RunLock other(folder / "held");
   other.claim();
   EXPECT_THROW(train_on(2, "held"), Error);
 }

@@ -108,7 +108,7 @@ class Trainer {
   std::optional<fs::path> find_checkpoint() {
     comm_.barrier();  // the leading rank has the lock: nobody else writes there
     if (!options_.resume) return {};
-    const auto found = latest_checkpoint(options_.run / "checkpoints");
+    auto found = latest_checkpoint(options_.run / "checkpoints");
     if (!found && lead()) log_info("{} has no checkpoint to resume from; starting at step 0", options_.run.string());
     return found;
   }

@@ -35,10 +35,7 @@ std::string bias_name(int layer) { return "model.layers." + std::to_string(layer
 
 class Training : public FolderTest {
  protected:
-  void SetUp() override {
-    FolderTest::SetUp();
-    recipe = tiny_recipe(folder);
-  }
+  void SetUp() override { recipe = tiny_recipe(folder); }
   fs::path run(const char* name) const { return folder / name; }
   TrainSummary train_as(const char* name, const RunConfig& config, std::optional<fs::path> init_from = {}) {
     return train({.config = config, .run = run(name), .init_from = std::move(init_from), .threads = 1});

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/testing.h"
 #include "base/toml.h"
 #include "e2e/child.h"
 #include "train/tiny_recipe.h"
@@ -17,31 +18,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Mpi : public testing::Test {
+class Mpi : public FolderTest {
  protected:
   void SetUp() override {
     if (!built_with_mpi()) GTEST_SKIP() << "built without MPI (libopenmpi-dev)";
     if (std::system("command -v mpirun >/dev/null") != 0) GTEST_SKIP() << "no mpirun here (openmpi-bin)";
-    folder_ = fs::temp_directory_path() / ("ballast_mpi_" + std::to_string(getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    RunConfig recipe = tiny_recipe(folder_);
+    RunConfig recipe = tiny_recipe(folder);
     recipe.train.micro_batches = 2;
     recipe.schedule.steps = 6;
-    write_file_atomic(folder_ / "recipe.toml", "format = 1\n\n" + write_toml(config_to_json(recipe)));
+    write_file_atomic(folder / "recipe.toml", "format = 1\n\n" + write_toml(config_to_json(recipe)));
     setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   e2e::Result train(std::vector<std::string> launcher, const std::string& name, std::vector<std::string> more = {}) {
-    launcher.insert(launcher.end(), {BALLAST_BINARY, "train", "--config", (folder_ / "recipe.toml").string(), "--out",
-                                     (folder_ / name).string(), "-t", "1"});
+    launcher.insert(launcher.end(), {BALLAST_BINARY, "train", "--config", (folder / "recipe.toml").string(), "--out",
+                                     (folder / name).string(), "-t", "1"});
     launcher.insert(launcher.end(), more.begin(), more.end());
     return e2e::start_program(launcher).wait();
   }
 
-  fs::path folder_;
   const std::vector<std::string> two_{"mpirun", "--oversubscribe", "-n", "2"};
 };
 
@@ -49,12 +45,12 @@ TEST_F(Mpi, TwoProcessesComputeWhatOneComputes) {
   const e2e::Result one = train({}, "one"), two = train(two_, "two");
   ASSERT_EQ(one.code, 0) << one.err;
   ASSERT_EQ(two.code, 0) << two.err;
-  const std::vector<double> a = series(folder_ / "one", "train/loss"), b = series(folder_ / "two", "train/loss");
+  const std::vector<double> a = series(folder / "one", "train/loss"), b = series(folder / "two", "train/loss");
   ASSERT_EQ(a.size(), 6u);
   ASSERT_EQ(b.size(), 6u);
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(b[i], a[i], 1e-5 * a[i]) << "step " << i;
-  const std::string loads = read_file((folder_ / "one/loads.npy").string()),
-                    theirs = read_file((folder_ / "two/loads.npy").string());
+  const std::string loads = read_file((folder / "one/loads.npy").string()),
+                    theirs = read_file((folder / "two/loads.npy").string());
   const size_t row = 2 * 8 * sizeof(int64_t), header = loads.size() - 6 * row;
   EXPECT_EQ(theirs.substr(0, header + row), loads.substr(0, header + row)) << "counts of the first step";
 }
@@ -64,14 +60,14 @@ TEST_F(Mpi, ResumesBitEqual) {
   ASSERT_EQ(train(two_, "parts", {"--schedule.stop_after", "3"}).code, 0);
   const e2e::Result resumed = train(two_, "parts", {"--resume"});
   ASSERT_EQ(resumed.code, 0) << resumed.err;
-  EXPECT_EQ(series(folder_ / "parts", "train/loss"), series(folder_ / "whole", "train/loss"));
+  EXPECT_EQ(series(folder / "parts", "train/loss"), series(folder / "whole", "train/loss"));
 }
 
 TEST_F(Mpi, AnErrorEndsAllRanksWithItsCode) {
   const e2e::Result r = train(two_, "bad", {"--train.micro_batches", "3"});
   EXPECT_EQ(r.code, 2) << r.err;
   EXPECT_NE(r.err.find("2 ranks"), std::string::npos) << r.err;
-  EXPECT_FALSE(fs::exists(folder_ / "bad"));
+  EXPECT_FALSE(fs::exists(folder / "bad"));
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ const fs::path kGolden = fs::path(BALLAST_SOURCE_DIR) / "tests/golden/v3-tiny";
 class BadInput : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    work_ = new WorkFolder;
-    const WorkFolder& w = *work_;
+    work_ = new TemporaryFolder;
+    const TemporaryFolder& w = *work_;
     write_tiny_sources(w / "src");
     fs::create_directories(w / "empty");
     ASSERT_EQ(run({"corpus", "--source", w / "src", "--vocab-size", "300", "--out", w / "data"}).code, 0);
@@ -54,7 +54,7 @@ class BadInput : public testing::Test {
                              const std::function<void()>& in_child = {}) {
     std::string shown;
     for (const std::string& word : line) shown += word + " ";
-    const std::vector<std::string> before = work_->files();
+    const std::vector<std::string> before = files_in(work_->path());
     const Result r = run(line, in_child);
     EXPECT_EQ(r.code, 2) << shown << "\n" << r.err;
     EXPECT_EQ(r.out, "") << shown;
@@ -64,7 +64,7 @@ class BadInput : public testing::Test {
                                                                                                << r.err;
     for (const std::string& name : names)
       EXPECT_NE(r.err.find(name, error), std::string::npos) << shown << "\n" << r.err;
-    EXPECT_EQ(work_->files(), before) << shown;
+    EXPECT_EQ(files_in(work_->path()), before) << shown;
   }
 
   static std::vector<std::string> training(const std::vector<std::string>& more) {
@@ -74,9 +74,9 @@ class BadInput : public testing::Test {
     return line;
   }
 
-  static WorkFolder* work_;
+  static TemporaryFolder* work_;
 };
-WorkFolder* BadInput::work_ = nullptr;
+TemporaryFolder* BadInput::work_ = nullptr;
 
 TEST_F(BadInput, CommandsAndFlags) {
   expect_refused({"verfy"}, {"'verfy'", "'verify'"});

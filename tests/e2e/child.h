@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,8 @@
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "base/testing.h"
 
 namespace ballast::e2e {
 namespace fs = std::filesystem;
@@ -82,25 +85,12 @@ inline Result run(const std::vector<std::string>& arguments, const std::function
   return start(arguments, in_child).wait();
 }
 
-// A folder of the test's own; gone when the test is.
-class WorkFolder {
- public:
-  WorkFolder() {
-    std::string name = fs::temp_directory_path() / "ballast-cli-test-XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  ~WorkFolder() { fs::remove_all(path_); }
-  fs::path operator/(const std::string& name) const { return path_ / name; }
-  const fs::path& path() const { return path_; }
-  std::vector<std::string> files() const {  // everything in it, sorted
-    std::vector<std::string> names;
-    for (const auto& entry : fs::recursive_directory_iterator(path_)) names.push_back(entry.path().string());
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-
- private:
-  fs::path path_;
-};
+// Everything in a folder, sorted.
+inline std::vector<std::string> files_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) names.push_back(entry.path().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 }  // namespace ballast::e2e

@@ -109,7 +109,7 @@ TEST(ForeignNames, AreAnsweredWithOurs) {
   EXPECT_NE(error({"train", "--lr=1e-3"}).find("--optimizer.learning_rate"), std::string::npos);
   EXPECT_NE(error({"train", "--model.expert_used_count", "2"}).find("model.num_experts_per_tok"), std::string::npos);
   EXPECT_NE(error({"tokenizer", "train", "--vocab_size", "300"}).find("--vocab-size"), std::string::npos);
-  WorkFolder work;
+  TemporaryFolder work;
   spill(work / "r.toml", "[balance]\nload_balance_coeff = 1e-3\n");
   const std::string text = error({"train", "--config", work / "r.toml"});
   EXPECT_NE(text.find("r.toml"), std::string::npos);
@@ -127,7 +127,7 @@ TEST(Verify, OwnReferenceNeedsNoFolder) {
 }
 
 TEST(Verify, AChangedWeightIsFound) {
-  WorkFolder work;
+  TemporaryFolder work;
   fs::copy(kSource / "tests/golden/v3-tiny", work / "m", fs::copy_options::recursive);
   std::string weights = slurp(work / "m/model.safetensors");
   weights[weights.size() - 1] = static_cast<char>(0x3f);  // the last float becomes about 0.5
@@ -140,7 +140,7 @@ TEST(Verify, AChangedWeightIsFound) {
 }
 
 TEST(Convert, ToFp8AndAnotherFileSize) {
-  WorkFolder work;
+  TemporaryFolder work;
   const std::string golden = kSource / "tests/golden/v3-tiny";
   const Result r = run({"convert", golden, "--dtype", "fp8", "--shard-size", "30kB", "--out", work / "fp8", "--json"});
   ASSERT_EQ(r.code, 0) << r.err;
@@ -159,7 +159,7 @@ TEST(Convert, ToFp8AndAnotherFileSize) {
 
 // 0: nothing is ill, 1: something is.
 TEST(Doctor, ExitsByTheDiagnosis) {
-  WorkFolder work;
+  TemporaryFolder work;
   const Result good = run({"doctor", kSource / "tests/golden/v3-tiny"});
   EXPECT_EQ(good.code, 0) << good.out << good.err;
   EXPECT_NE(good.out.find("healthy"), std::string::npos);
@@ -207,7 +207,7 @@ TEST(Output, FullDiskAndClosedPipe) {
 }
 
 TEST(Way, FromSourcesToAReport) {
-  WorkFolder work;
+  TemporaryFolder work;
   write_tiny_sources(work / "src");
   const Result corpus = run({"corpus", "--source", work / "src", "--vocab-size", "300", "--out", work / "data"});
   ASSERT_EQ(corpus.code, 0) << corpus.err;
@@ -231,7 +231,7 @@ TEST(Way, FromSourcesToAReport) {
 }
 
 TEST(Way, TokenizerThereAndBack) {
-  WorkFolder work;
+  TemporaryFolder work;
   write_tiny_sources(work / "src");
   const std::string file = work / "t.json";
   ASSERT_EQ(run({"tokenizer", "train", "--source", work / "src", "--vocab-size=280", "--out", file}).code, 0);
@@ -248,7 +248,7 @@ TEST(Way, TokenizerThereAndBack) {
 }
 
 TEST(Way, InterruptedTrainingSavesAndGoesOn) {
-  WorkFolder work;
+  TemporaryFolder work;
   write_tiny_sources(work / "src");
   ASSERT_EQ(run({"corpus", "--source", work / "src", "--vocab-size", "300", "--out", work / "data"}).code, 0);
   std::vector<std::string> line = tiny_training(work / "data");

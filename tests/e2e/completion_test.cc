@@ -64,7 +64,7 @@ class Completion : public testing::Test {
         output_of("cd " + work_.path().string() + " && " + shell_ + " " + options + " -c " + shell_quoted(commands)));
   }
 
-  WorkFolder work_;
+  TemporaryFolder work_;
   std::string shell_;
 };
 

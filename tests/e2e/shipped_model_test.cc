@@ -49,7 +49,7 @@ TEST(ShippedModelFolder, IsUsedWhereNoModelIsNamed) {
 }
 
 TEST(ShippedModelFolder, IsMissedByName) {
-  const WorkFolder work;
+  const TemporaryFolder work;
   fs::copy_file(BALLAST_BINARY, work / "ballast");
   const std::string command = (work / "ballast").string() + " generate -p x 2>" + (work / "error").string();
   const int status = std::system(command.c_str());

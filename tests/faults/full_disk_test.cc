@@ -109,7 +109,7 @@ class SlowFullDisk : public testing::Test {
     ASSERT_EQ(r.code, 0) << r.err;
   }
 
-  WorkFolder work_;
+  TemporaryFolder work_;
   std::function<void()> in_child_;
 };
 

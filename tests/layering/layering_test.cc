@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/testing.h"
 
 namespace ballast {
 namespace {
@@ -185,11 +186,9 @@ TEST(Layering, ThisRepositoryKeepsItsRules) {
 }
 
 // A small house that keeps the rules, to be broken one way at a time.
-class PlantedTree : public testing::Test {
+class PlantedTree : public FolderTest {
  protected:
   void SetUp() override {
-    root_ = fs::temp_directory_path() / ("ballast-layering-" + std::to_string(::getpid()));
-    fs::remove_all(root_);
     put("docs/architecture.md", "| `base` | – | x |\n| `core` | base | x |\n| `study` | core | x |\n| `cli` | study | x |\n");
     put("cmake/modules.cmake", "\nballast_module(base LIBRARIES x)\nballast_module(core FLOORS base)\n"
                                "ballast_module(study FLOORS core)\ntarget_link_libraries(ballast PRIVATE ballast_study)\n");
@@ -199,21 +198,19 @@ class PlantedTree : public testing::Test {
     put("src/study/b.cc", "#include \"base/json.h\"\n#include \"core/a.h\"\n");
     put("src/cli/parse.cc", "#include <CLI/CLI.hpp>\n#include \"study/b.h\"\nvoid f() { std::printf(\"x\"); }\n");
   }
-  void TearDown() override { fs::remove_all(root_); }
   void put(const std::string& name, const std::string& text) {
-    fs::create_directories((root_ / name).parent_path());
-    write_file_atomic((root_ / name).string(), text);
+    fs::create_directories((folder / name).parent_path());
+    write_file_atomic((folder / name).string(), text);
   }
   // Exactly one violation, which mentions `part`.
   void expect_one(const std::string& part) {
-    const auto found = Checker(root_).run();
+    const auto found = Checker(folder).run();
     ASSERT_EQ(found.size(), 1u) << testing::PrintToString(found);
     EXPECT_NE(found[0].find(part), std::string::npos) << found[0];
   }
-  fs::path root_;
 };
 
-TEST_F(PlantedTree, AGoodTreePasses) { EXPECT_EQ(Checker(root_).run(), std::vector<std::string>()); }
+TEST_F(PlantedTree, AGoodTreePasses) { EXPECT_EQ(Checker(folder).run(), std::vector<std::string>()); }
 
 TEST_F(PlantedTree, InclusionUpwards) {
   put("src/base/x.h", "#include \"core/a.h\"\n");
@@ -247,7 +244,7 @@ TEST_F(PlantedTree, SecondFileWithAnExpensiveHeader) {
   expect_one("included by 2 files");
 }
 TEST_F(PlantedTree, ExpensiveHeaderInAHeader) {
-  fs::remove(root_ / "src/base/toml.cc");
+  fs::remove(folder / "src/base/toml.cc");
   put("src/base/toml.h", "#include <toml++/toml.h>\n");
   expect_one("includes toml++/");
 }

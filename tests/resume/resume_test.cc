@@ -116,7 +116,7 @@ TEST_F(Resume, LeftoversOfAKilledSaveGo) {
   spill(work_ / "run/checkpoints/best.json.tmp-123-4", "{");
   recipe_.schedule.stop_after = 5;
   expect_done(command("run", {"--resume"}));
-  for (const std::string& name : work_.files()) {
+  for (const std::string& name : files_in(work_.path())) {
     EXPECT_EQ(name.find(".partial-"), std::string::npos) << name;
     EXPECT_EQ(name.find(".tmp-"), std::string::npos) << name;
   }

@@ -165,7 +165,7 @@ class Resume : public testing::Test {
     return lines(run) >= n;
   }
 
-  WorkFolder work_;
+  TemporaryFolder work_;
   RunConfig recipe_;
 };
 
