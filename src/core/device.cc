@@ -26,10 +26,10 @@ class HostDevice : public Device {
   }
   void release(void* p, size_t) override { std::free(p); }
   void zero(void* p, size_t bytes) override {
-    if (!planning) std::memset(p, 0, bytes);
+    if (!planning && bytes) std::memset(p, 0, bytes);  // an empty tensor may have no address
   }
   void copy(void* to, const void* from, size_t bytes) override {
-    if (!planning) std::memcpy(to, from, bytes);
+    if (!planning && bytes) std::memcpy(to, from, bytes);
   }
   void upload(void* to, const void* from, size_t bytes) override { copy(to, from, bytes); }
   void download(void* to, const void* from, size_t bytes) override { copy(to, from, bytes); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checksums.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "model/weights.h"
@@ -30,7 +31,12 @@ OpenedModel open_model(const fs::path& folder) {
            tokenizer->vocab_size(), config.vocab_size);
   }
   verify_checksums(folder);  // where it is a checkpoint of ours
-  return {folder, config, Checkpoint::open(folder), std::move(tokenizer)};
+  Checkpoint files = Checkpoint::open(folder);
+  ModelConfig present = read_model_config(folder, files);
+  if (const int left_out = config.num_nextn_predict_layers - present.num_nextn_predict_layers)
+    log_info("{}: without {} of the {} MTP layers that config.json names: they are not in the files", folder.string(),
+             left_out, config.num_nextn_predict_layers);
+  return {folder, std::move(present), std::move(files), std::move(tokenizer)};
 }
 
 ParamStore::Options serving_options(const OpenedModel& model, const Device& device, DType storage) {

@@ -59,7 +59,7 @@ class Converter {
   Converter(const fs::path& from, const ConvertOptions& options)
       : options_(options),
         source_(Checkpoint::open(from)),
-        hub_(make_param_table(read_model_config(from))),
+        hub_(make_param_table(read_model_config(from, source_))),
         pool_(options.threads),
         changes_(static_cast<size_t>(pool_.size())) {
     if (!options.compare.empty()) original_.emplace(Checkpoint::open(options.compare));

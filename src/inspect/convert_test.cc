@@ -261,7 +261,7 @@ TEST(Convert, SaysWhatDoesNotFit) {
   EXPECT_NE(message.find("model.embed_tokens.weight"), std::string::npos) << message;
   EXPECT_NE(message.find("(141, 150)"), std::string::npos) << message;
   config["vocab_size"] = 140;
-  config["num_hidden_layers"] = 3;  // its MTP layer would be a layer now, and another one is missing
+  config["num_hidden_layers"] = 4;  // its MTP layer would be the third now, and the fourth is missing
   write_file_atomic(from / "config.json", config.dump());
   EXPECT_GT(convert(from, work.path() / "out", {.dtype = "bf16"}).missing, 5);
 }

@@ -46,8 +46,8 @@ class Examination {
  public:
   Examination(const fs::path& checkpoint, const DoctorOptions& options)
       : options_(options),
-        config_(read_model_config(checkpoint)),
         weights_(Checkpoint::open(checkpoint)),
+        config_(read_model_config(checkpoint, weights_)),
         table_(make_param_table(config_)),
         route_(route_config(config_)),
         device_(Device::make(DeviceKind::cpu, options.threads)) {
@@ -251,8 +251,8 @@ class Examination {
   }
 
   DoctorOptions options_;
-  ModelConfig config_;
   Checkpoint weights_;
+  ModelConfig config_;
   ParamTable table_;
   ops::RouteConfig route_;
   std::unique_ptr<Device> device_;

@@ -207,9 +207,10 @@ void add_weights(const Checkpoint& checkpoint, Json& json, bool all) {
 }
 
 void add_model(const fs::path& folder, Json& json, bool all) {
-  const ModelConfig config = read_model_config(folder);
-  if (!has_weights(folder)) return add_shape(config, json, 2, 0);
+  const ModelConfig announced = read_model_config(folder);
+  if (!has_weights(folder)) return add_shape(announced, json, 2, 0);
   const Checkpoint checkpoint = Checkpoint::open(folder);
+  const ModelConfig config = read_model_config(folder, checkpoint);
   const ParamTable table = make_param_table(config);
   Json weights = Json::object();
   add_weights(checkpoint, weights, all);
@@ -218,6 +219,7 @@ void add_model(const fs::path& folder, Json& json, bool all) {
   add_shape(config, json, std::round(mean_bytes * 2) / 2, checkpoint.total_bytes());
   for (Json::Member& member : weights.as_object()) json[member.first] = std::move(member.second);
   json["tensors"] = comparison_json(checkpoint, table);
+  json["tensors"]["mtp_layers_left_out"] = announced.num_nextn_predict_layers - config.num_nextn_predict_layers;
   Json& routers = json["routers"] = Json::array();
   for (const int layer : config.moe_layers()) routers.push_back(router_json(read_router(checkpoint, table, layer)));
 }

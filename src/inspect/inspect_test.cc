@@ -10,6 +10,7 @@
 #include "inspect/convert.h"
 #include "inspect/edited_model.h"
 #include "inspect/weight_statistics.h"
+#include "model/weights.h"
 
 namespace ballast {
 namespace {
@@ -98,6 +99,26 @@ TEST(Inspect, AConfigOrAWeightFileAlone) {
   EXPECT_NE(inspect_text(file).find("lm_head.weight"), std::string::npos);
   EXPECT_THROW(inspect(tiny_model() / "none", false), Error);
   EXPECT_THROW(inspect(fs::path(BALLAST_SOURCE_DIR) / "README.md", false), Error);
+}
+
+// As transformers saves a model: config.json goes on naming the MTP layer.
+TEST(Inspect, MtpLayersThatTheFilesLeaveOut) {
+  const TemporaryFolder work;
+  const std::string mtp = "model.layers." + std::to_string(read_model_config(tiny_model()).num_hidden_layers) + ".";
+  std::map<std::string, testing::Edit> without;
+  const Checkpoint whole = Checkpoint::open(tiny_model());
+  for (const std::string& name : whole.names())
+    if (name.starts_with(mtp)) without[name] = {};
+  ASSERT_FALSE(without.empty());
+  edited_model(work.path(), without);
+  EXPECT_EQ(read_model_config(work.path()).num_nextn_predict_layers, 1);
+  EXPECT_EQ(read_model_config(work.path(), Checkpoint::open(work.path())).num_nextn_predict_layers, 0);
+  const Json found = inspect(work.path(), false);
+  EXPECT_TRUE(found.at("tensors").at("missing").as_array().empty());
+  EXPECT_NE(inspect_text(found).find("1 layer that config.json names"), std::string::npos) << inspect_text(found);
+  without.erase(without.begin());  // one tensor left: the layer is there, and torn
+  edited_model(work.path(), without);
+  EXPECT_EQ(inspect(work.path(), false).at("tensors").at("missing").as_array().size(), without.size());
 }
 
 TEST(Inspect, Fp8Scales) {

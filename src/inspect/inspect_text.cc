@@ -81,6 +81,9 @@ std::string tensor_lines(const Json& t) {
   const auto& shapes = t.at("of_another_shape").as_array();
   std::string text;
   if (missing.empty() && shapes.empty()) text += "tensors     all that the shape needs are there\n";
+  if (const int64_t n = whole(t, "mtp_layers_left_out"))
+    text += fmt::format("MTP         {} layer{} that config.json names: not in the files, served without\n", n,
+                        n == 1 ? "" : "s");
   return text + names_text("missing:", missing) + names_text("of another shape:", shapes) +
          names_text("unexpected, not used:", t.at("unexpected").as_array()) +
          names_text("copies of the embedding and head:", t.at("copies_of_embedding_and_head").as_array());

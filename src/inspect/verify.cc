@@ -29,8 +29,9 @@ constexpr double kMtpWeight = 0.3;
 class Verifier {
  public:
   Verifier(const fs::path& folder, Device& device, DType storage)
-      : device_(device), storage_(storage), config_(read_model_config(folder)), weights_(Checkpoint::open(folder)),
-        reference_(Checkpoint::open(reference_file(folder))), table_(make_param_table(config_)) {
+      : device_(device), storage_(storage), weights_(Checkpoint::open(folder)),
+        reference_(Checkpoint::open(reference_file(folder))), config_(read_model_config(folder, weights_)),
+        table_(make_param_table(config_)) {
     if (!reference_.contains("input_ids"))
       fail(ErrorKind::format, (folder / "reference.safetensors").string(), "has no input_ids: not a reference file");
   }
@@ -274,8 +275,8 @@ class Verifier {
 
   Device& device_;
   DType storage_;
-  ModelConfig config_;
   Checkpoint weights_, reference_;
+  ModelConfig config_;
   ParamTable table_;
   Verification result_;
 };

@@ -33,6 +33,7 @@ class HfReader {
     if (!v) return;
     if (v->is_array()) v = v->as_array().empty() ? nullptr : &v->as_array().front();
     field = !v || v->is_null() ? std::nullopt : std::optional<int>(as_int(key, *v));
+    if (field && *field == -1) field.reset();  // how older files say none
   }
   template <class T>
   void section(const char*, T&, const char*) {}  // rope_scaling: two styles, read_rope() below
@@ -132,6 +133,11 @@ void check_quantization(const Json& json, const std::string& where) {
 }
 
 ModelConfig family_defaults(const Json& json, const std::string& where) {
+  if (json.find("weight_map"))
+    fail(ErrorKind::format, where, "an index of weights; a model is named by the folder that holds it");
+  if (!json.find("model_type") && !json.find("architectures") && !json.find("hidden_size"))
+    fail(ErrorKind::format, where,
+         "no 'model_type', no 'architectures' and no 'hidden_size': not a model's config.json");
   std::string type = "deepseek_v3";
   HfReader(json, where)("model_type", type, "");
   std::string architecture;
@@ -181,6 +187,9 @@ ModelConfig parse_hf_config(const Json& json, std::string_view where_view) {
   config.visit(reader);
   if (is_null_member(json, "n_group")) config.n_group = 1;
   if (is_null_member(json, "topk_group")) config.topk_group = config.n_group;
+  // As the published code reads them: no shared experts; a dense model.
+  if (is_null_member(json, "n_shared_experts")) config.n_shared_experts = 0;
+  if (is_null_member(json, "n_routed_experts")) config.first_k_dense_replace = config.total_layers();
   read_rope(json, where, config);
   check_quantization(json, where);
 

@@ -48,9 +48,19 @@ TEST(ModelConfig, Transformers5Style) {
   EXPECT_EQ(c.rope_theta, 50000);
   EXPECT_EQ(c.rope_scaling.factor, 4);
   EXPECT_EQ(c.rope_scaling.original_max_position_embeddings, 4096);  // transformers' fallback
-  const ModelConfig plain = parse(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 3.0}})");
+  const ModelConfig plain = parse(R"({"model_type": "deepseek_v3", "rope_parameters": {"rope_type": "default", "rope_theta": 3.0}})");
   EXPECT_EQ(plain.rope_scaling.type, "default");
   EXPECT_EQ(plain.rope_theta, 3);
+}
+
+TEST(ModelConfig, NullIsNoneWhereThePublishedCodeReadsItSo) {
+  const ModelConfig c = parse(R"({"model_type": "deepseek_v3", "n_shared_experts": null, "n_routed_experts": null,
+                                  "n_group": null, "topk_group": null, "pad_token_id": -1})");
+  EXPECT_EQ(c.n_shared_experts, 0);
+  EXPECT_TRUE(c.moe_layers().empty());
+  EXPECT_EQ(c.n_group, 1);
+  EXPECT_EQ(c.topk_group, 1);
+  EXPECT_FALSE(c.pad_token_id.has_value());
 }
 
 TEST(ModelConfig, RoundTrip) {
@@ -81,18 +91,20 @@ TEST(ModelConfig, BadFilesNameFileAndKey) {
   EXPECT_NE(message(R"({"hidden_size": "big"})").find("config.json: hidden_size"), std::string::npos);
   EXPECT_NE(message(R"({"hidden_size": 9999999999})").find("config.json: hidden_size"), std::string::npos);
   EXPECT_NE(message(R"({"hidden_size": 1.5})").find("config.json: hidden_size"), std::string::npos);
+  EXPECT_NE(message(R"({"vocab_size": 9})").find("config.json: no 'model_type'"), std::string::npos);
+  EXPECT_NE(message(R"({"metadata": {}, "weight_map": {}})").find("an index of weights"), std::string::npos);
   EXPECT_NE(message(R"({"model_type": "llama"})").find("llama"), std::string::npos);
-  EXPECT_NE(message(R"({"rope_scaling": {"type": "linear", "factor": 2}})").find("linear"), std::string::npos);
-  EXPECT_NE(message(R"({"rope_scaling": {"type": "yarn"}})").find("factor"), std::string::npos);
-  EXPECT_NE(message(R"({"rope_scaling": 3})").find("rope_scaling"), std::string::npos);
-  EXPECT_NE(message(R"({"num_key_value_heads": 8})").find("num_key_value_heads"), std::string::npos);
+  EXPECT_NE(message(R"({"model_type": "deepseek_v3", "rope_scaling": {"type": "linear", "factor": 2}})").find("linear"), std::string::npos);
+  EXPECT_NE(message(R"({"model_type": "deepseek_v3", "rope_scaling": {"type": "yarn"}})").find("factor"), std::string::npos);
+  EXPECT_NE(message(R"({"model_type": "deepseek_v3", "rope_scaling": 3})").find("rope_scaling"), std::string::npos);
+  EXPECT_NE(message(R"({"model_type": "deepseek_v3", "num_key_value_heads": 8})").find("num_key_value_heads"), std::string::npos);
   EXPECT_NE(message(R"({"model_type": "deepseek_v2", "mlp_bias": true})").find("config.json: mlp_bias"), std::string::npos);
 }
 
 TEST(ModelConfig, QuantizedAsDeepSeekDoesOrRefused) {
   const auto message = [](const std::string& quantization) -> std::string {
     try {
-      parse(R"({"quantization_config": )" + quantization + "}");
+      parse(R"({"model_type": "deepseek_v3", "quantization_config": )" + quantization + "}");
     } catch (const Error& e) {
       return e.what();
     }
@@ -109,11 +121,11 @@ TEST(ModelConfig, QuantizedAsDeepSeekDoesOrRefused) {
 }
 
 TEST(ModelConfig, SaysHowWeightsAreStored) {
-  Json hub = Json::parse(R"({"torch_dtype": "bfloat16", "vocab_size": 5, "quantization_config": {"fmt": "e4m3", "mine": 1}})");
+  Json hub = Json::parse(R"({"torch_dtype": "bfloat16", "hidden_size": 64, "quantization_config": {"fmt": "e4m3", "mine": 1}})");
   set_weight_dtype(hub, "fp8");
   EXPECT_EQ(hub.at("quantization_config").at("mine").as_int(), 1);  // what is true already stays
   set_weight_dtype(hub, "float32");
-  EXPECT_EQ(hub.dump(), Json::parse(R"({"torch_dtype": "float32", "vocab_size": 5})").dump());
+  EXPECT_EQ(hub.dump(), Json::parse(R"({"torch_dtype": "float32", "hidden_size": 64})").dump());
   set_weight_dtype(hub, "fp8");
   EXPECT_EQ(hub.at("torch_dtype").as_string(), "bfloat16");
   EXPECT_NO_THROW(parse_hf_config(hub, "config.json"));

@@ -24,6 +24,17 @@ ModelConfig read_model_config(const fs::path& folder_or_file) {
   return config;
 }
 
+ModelConfig read_model_config(const fs::path& folder, const Checkpoint& files) {
+  ModelConfig config = read_model_config(folder);
+  const auto is_there = [&](int layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    const auto first = std::ranges::lower_bound(files.names(), prefix);
+    return first != files.names().end() && first->starts_with(prefix);
+  };
+  while (config.num_nextn_predict_layers > 0 && !is_there(config.total_layers() - 1)) --config.num_nextn_predict_layers;
+  return config;
+}
+
 std::string scale_name(const std::string& name) { return name + "_scale_inv"; }
 
 namespace {

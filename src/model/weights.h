@@ -40,5 +40,8 @@ void save_weights(const ParamStore& params, const ModelConfig& config, const std
 // The config.json of a model folder, or a file like it. Validated. Throws Error{file} saying what a model folder must
 // hold.
 ModelConfig read_model_config(const std::filesystem::path& folder_or_file);
+// The same of a folder whose weights are open, with as many MTP layers as are in them: transformers leaves them out when it
+// saves a model, and leaves config.json's number. A layer with one tensor counts as there.
+ModelConfig read_model_config(const std::filesystem::path& folder, const Checkpoint& files);
 
 }  // namespace ballast

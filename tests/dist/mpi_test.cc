@@ -29,6 +29,9 @@ class Mpi : public FolderTest {
     write_file_atomic(folder / "recipe.toml", "format = 1\n\n" + write_toml(config_to_json(recipe)));
     setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+    // Open MPI ends with memory of its own still allocated, by modules that are unloaded by then: no suppression finds them.
+    const char* options = std::getenv("ASAN_OPTIONS");
+    setenv("ASAN_OPTIONS", (std::string(options ? options : "") + ":detect_leaks=0").c_str(), 1);
   }
 
   e2e::Result train(std::vector<std::string> launcher, const std::string& name, std::vector<std::string> more = {}) {
