@@ -15,7 +15,8 @@ TEST(ShippedModelFolder, IsWholeAndSmall) {
   uintmax_t bytes = 0;
   for (const auto& file : fs::directory_iterator(kShipped)) bytes += file.file_size();
   EXPECT_LE(bytes, 24'000'000u);
-  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "manifest.json", "README.md", "curves.csv"})
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "manifest.json", "manifest.jsonl.xz",
+                           "README.md", "curves.csv"})
     EXPECT_TRUE(fs::is_regular_file(kShipped / name)) << name;
   const std::string card = slurp(kShipped / "README.md");
   for (const char* words : {"bits per byte", "line exact match", "FIM line exact match", "configs/ballast-nano.toml", "Held out"})
