@@ -32,12 +32,6 @@ int64_t alignment(const void* p) {
   return a;
 }
 
-bool capturing(cudaStream_t stream) {
-  cudaStreamCaptureStatus status;
-  CUDA_CHECK(cudaStreamIsCapturing(stream, &status));
-  return status != cudaStreamCaptureStatusNone;
-}
-
 cudaStream_t stream_of(const Device& device) { return static_cast<cudaStream_t>(device.stream()); }
 
 template <class T, class Attribute>
@@ -53,7 +47,7 @@ struct LtGemm::Library {
   Library() {
     CUBLAS_CHECK(cublasLtCreate(&handle));
     CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&preference));
-    set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
+    set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, Workspace::kBytes);
     // Split-K partial sums go through the workspace and are added in a fixed order; in place, the order is the
     // scheduler's.
     set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
@@ -94,12 +88,10 @@ struct LtGemm::Plan {
   }
 };
 
-LtGemm::LtGemm(Device& device) : device_(device) {
-  if (capturing(stream_of(device)))
-    fail(ErrorKind::device, "linear",
-         "the first matrix product of a stream allocates its workspace: run the step once "
+LtGemm::LtGemm(Device& device) : device_(device), workspace_(device.state<Workspace>()) {
+  if (capturing(device))
+    fail(ErrorKind::device, "linear", "the first matrix product of a stream makes the library's handle: run the step once "
          "before capturing it");
-  workspace_ = Buffer(device, kWorkspaceBytes);
   library_ = std::make_unique<Library>();
 }
 
@@ -128,7 +120,7 @@ void LtGemm::launch(const Plan& plan, const Gemm& g, int candidate, void* d) {
   const float one = 1, beta = g.accumulate ? 1 : 0;
   CUBLAS_CHECK(cublasLtMatmul(library_->handle, plan.product, &one, g.a, plan.a, g.b, plan.b, &beta, g.d, plan.d, d,
                               plan.d, &plan.candidates[static_cast<size_t>(candidate)].algo, workspace_.data(),
-                              kWorkspaceBytes, stream_of(device_)));
+                              Workspace::kBytes, stream_of(device_)));
 }
 
 // The median of five, into memory of its own: an accumulating product must run once.

@@ -8,13 +8,13 @@
 
 #include "core/device.h"
 #include "ops/gemm.h"
+#include "ops/workspace_cuda.h"
 
 namespace ballast::ops::cuda {
 
 // One per device and stream: device.state<LtGemm>().
 class LtGemm {
  public:
-  static constexpr size_t kWorkspaceBytes = size_t{64} << 20;
   static constexpr int kCandidates = 8;
 
   // Allocates, so it must not be the first call of a stream capture: run the step once before it is captured.
@@ -38,7 +38,7 @@ class LtGemm {
   void launch(const Plan& plan, const Gemm& g, int candidate, void* d);
 
   Device& device_;
-  Buffer workspace_;
+  Workspace& workspace_;
   std::unique_ptr<Library> library_;
   std::map<Key, std::unique_ptr<Plan>> plans_;
 };
