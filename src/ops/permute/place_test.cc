@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/rng.h"
@@ -11,31 +12,57 @@
 namespace ballast::ops {
 namespace {
 
-constexpr int kWarps = 8, kBlock = 32 * kWarps;
+using Counts = std::vector<int32_t>;
 
-// rank_kernel's loop for one expert, all threads of the block in turn. Returns row_of for the expert's slots, else -1.
-std::vector<int32_t> ranks(const std::vector<int32_t>& ids, int32_t expert, int32_t first_row) {
-  std::vector<int32_t> row_of(ids.size(), -1);
-  int32_t row = first_row;
-  for (size_t start = 0; start < ids.size(); start += kBlock) {
-    unsigned votes[kWarps] = {};
-    int32_t warp_count[kWarps];
-    for (int thread = 0; thread < kBlock; ++thread)
-      if (start + thread < ids.size() && ids[start + thread] == expert) votes[thread / 32] |= 1u << thread % 32;
-    for (int w = 0; w < kWarps; ++w) warp_count[w] = count_bits(votes[w]);
-    for (int thread = 0; thread < kBlock; ++thread) {
-      const int warp = thread / 32, lane = thread % 32;
-      if (votes[warp] >> lane & 1)
-        row_of[start + thread] = row + count_votes(warp_count, kWarps, warp).before + rank_in_warp(votes[warp], lane);
-    }
-    row += count_votes(warp_count, kWarps, 0).all;
+// What count_kernel, scan_kernel and rank_kernel do for one expert, chunk by chunk, warp by warp, round by round.
+// Returns row_of for the expert's slots, else -1.
+Counts ranks(const Counts& ids, int32_t expert, int32_t first_row) {
+  const SlotPlan plan{static_cast<int32_t>(ids.size())};
+  const auto mine = [&](int32_t slot) { return slot < plan.slots && ids[static_cast<size_t>(slot)] == expert; };
+  Counts row_of(ids.size(), -1);
+  int32_t before = 0;  // in the chunks before
+  for (int chunk = 0; chunk < plan.chunks(); ++chunk) {
+    constexpr int kStride = 3;  // the counts of another two experts lie between
+    Counts count(SlotPlan::kWarps * kStride, 0);
+    const auto walk = [&](auto&& f) {
+      for (int warp = 0; warp < SlotPlan::kWarps; ++warp)
+        for (int round = 0; round < SlotPlan::kRounds; ++round) f(warp, round);
+    };
+    walk([&](int warp, int round) {
+      for (int lane = 0; lane < 32; ++lane) count[warp * kStride] += mine(plan.slot(chunk, warp, round, lane));
+    });
+    const int32_t all = counts_before(count.data(), SlotPlan::kWarps, kStride);
+    walk([&](int warp, int round) {
+      unsigned same = 0;
+      for (int lane = 0; lane < 32; ++lane)
+        if (mine(plan.slot(chunk, warp, round, lane))) same |= 1u << lane;
+      for (int lane = 0; lane < 32; ++lane)
+        if (same >> lane & 1)
+          row_of[plan.slot(chunk, warp, round, lane)] =
+              first_row + before + count[warp * kStride] + rank_in_warp(same, lane);
+      count[warp * kStride] += count_bits(same);
+    });
+    before += all;
   }
   return row_of;
 }
 
+TEST(PermutePlace, EverySlotBelongsToOneLane) {
+  for (const int32_t slots : {1, 1023, 1024, 1025, 5000}) {
+    const SlotPlan plan{slots};
+    std::vector<int> seen(static_cast<size_t>(plan.chunks()) * SlotPlan::kChunk, 0);
+    for (int chunk = 0; chunk < plan.chunks(); ++chunk)
+      for (int warp = 0; warp < SlotPlan::kWarps; ++warp)
+        for (int round = 0; round < SlotPlan::kRounds; ++round)
+          for (int lane = 0; lane < 32; ++lane) ++seen.at(static_cast<size_t>(plan.slot(chunk, warp, round, lane)));
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), 1), static_cast<int64_t>(seen.size())) << slots;
+    EXPECT_GE(static_cast<int32_t>(seen.size()), slots);
+  }
+}
+
 TEST(PermutePlace, RanksSlotsOfAnExpertInOrder) {
   Rng rng(5);
-  for (const size_t slots : {1u, 31u, 32u, 33u, 255u, 256u, 257u, 1000u, 5000u})
+  for (const size_t slots : {1u, 31u, 32u, 33u, 127u, 128u, 129u, 1023u, 1024u, 1025u, 5000u})
     for (const int experts : {1, 3, 64}) {
       std::vector<int32_t> ids(slots);
       for (int32_t& id : ids) id = static_cast<int32_t>(rng.below(static_cast<uint64_t>(experts) + 1)) - 1;
