@@ -1,30 +1,30 @@
-// How a warp of the CUDA kernel chooses experts: lane l owns experts l, l + 32, ...; the comparisons apart from the
-// shuffles, so that a test runs them on the host.
+// How a warp of the CUDA kernel chooses experts: lane l owns experts l, l + 32, ...; what a lane does apart from the
+// warp's reductions, so that a test runs it on the host.
 #pragma once
 
-#include "ops/math.h"
+#include "ops/float_bits.h"
 
 namespace ballast::ops {
 
+// An unsigned that orders as the float does, equal for both zeros; never 0, which stands for "not to be chosen".
+BALLAST_HD inline uint32_t sort_key(float v) {
+  const uint32_t bits = bits_of(v + 0.0f);
+  return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
 struct Candidate {
-  float value;
+  uint32_t key;
   int index;
 };
 
-// The larger value, ties to the lower index: a total order, so every lane of a butterfly ends with the same one.
-BALLAST_HD inline Candidate better(Candidate a, Candidate b) {
-  return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
-}
-
-// The best of a lane's experts that are not taken (bit i: expert lane + 32 i); nothing left is an index past all
-// experts.
-BALLAST_HD inline Candidate best_of_lane(const float* c, int experts, unsigned taken, int lane) {
-  Candidate best{-INFINITY, experts + lane};
-  for (int i = 0, e = lane; e < experts; ++i, e += 32)
-    if (!(taken >> i & 1) && c[e] > best.value) best = {c[e], e};
+// The best of a lane's experts; of equal ones the lowest. The warp's best is then the largest key, and of its owners
+// the lowest index.
+BALLAST_HD inline Candidate best_of_lane(const uint32_t* key, int experts, int lane) {
+  Candidate best{0, lane};
+  for (int e = lane; e < experts; e += 32)
+    if (key[e] > best.key) best = {key[e], e};
   return best;
 }
-BALLAST_HD inline unsigned taken_bit(int expert) { return 1u << (expert / 32); }
 
 // A group's score: its largest, or the sum of its two largest.
 BALLAST_HD inline float score_of_group(const float* c, int begin, int end, bool largest_only) {
@@ -38,11 +38,6 @@ BALLAST_HD inline float score_of_group(const float* c, int begin, int end, bool 
     }
   }
   return largest_only ? first : first + second;
-}
-
-// A kept or missing group must lose even against a score of -inf: it gets an index past all groups.
-BALLAST_HD inline Candidate group_candidate(float score, int lane, int groups, bool kept) {
-  return kept || lane >= groups ? Candidate{-INFINITY, lane + 32} : Candidate{score, lane};
 }
 
 }  // namespace ballast::ops

@@ -1,9 +1,10 @@
-// A warp's choice, re-run on the host with 32 lanes and the butterfly of the shuffles, against sorting.
+// A warp's choice, re-run on the host with 32 lanes and the warp's reductions, against sorting.
 #include "ops/route/choose.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -14,28 +15,36 @@ namespace {
 
 constexpr int kLanes = 32;
 
-// What __shfl_xor_sync leaves in every lane.
-Candidate butterfly(std::vector<Candidate> lanes) {
-  for (int offset = kLanes / 2; offset > 0; offset /= 2) {
-    const auto before = lanes;
-    for (int l = 0; l < kLanes; ++l) lanes[l] = better(before[l], before[l ^ offset]);
-  }
-  for (const Candidate& c : lanes) EXPECT_EQ(c.index, lanes[0].index) << "the lanes disagree";
-  return lanes[0];
+// What the warp's two reductions leave in every lane: the largest key, then the lowest index that has it.
+int best_of_warp(const std::vector<Candidate>& lanes) {
+  uint32_t key = 0;
+  for (const Candidate& c : lanes) key = std::max(key, c.key);
+  int index = std::numeric_limits<int>::max();
+  for (const Candidate& c : lanes)
+    if (c.key == key) index = std::min(index, c.index);
+  return index;
 }
 
 std::vector<int> choose(const std::vector<float>& c, int k) {
   const int experts = static_cast<int>(c.size());
-  std::vector<unsigned> taken(kLanes, 0);
+  std::vector<uint32_t> key;
+  for (const float v : c) key.push_back(sort_key(v));
   std::vector<int> ids;
   for (int j = 0; j < k; ++j) {
     std::vector<Candidate> lanes;
-    for (int l = 0; l < kLanes; ++l) lanes.push_back(best_of_lane(c.data(), experts, taken[l], l));
-    const Candidate best = butterfly(lanes);
-    taken[best.index % kLanes] |= taken_bit(best.index);
-    ids.push_back(best.index);
+    for (int l = 0; l < kLanes; ++l) lanes.push_back(best_of_lane(key.data(), experts, l));
+    ids.push_back(best_of_warp(lanes));
+    key.at(static_cast<size_t>(ids.back())) = 0;
   }
   return ids;
+}
+
+TEST(RouteChoose, KeysOrderAsFloatsDo) {
+  const float inf = INFINITY;
+  const std::vector<float> rising{-inf, -3e38f, -1.5f, -1e-45f, 0, 1e-45f, 1, 1.0000001f, 3e38f, inf};
+  for (size_t i = 1; i < rising.size(); ++i) EXPECT_LT(sort_key(rising[i - 1]), sort_key(rising[i])) << i;
+  EXPECT_EQ(sort_key(-0.0f), sort_key(0.0f));
+  EXPECT_GT(sort_key(-inf), 0u) << "0 is for what must not be chosen";
 }
 
 std::vector<int> sorted(const std::vector<float>& c, int k) {
@@ -71,14 +80,14 @@ TEST(RouteChoose, GroupsEqualSorting) {
       std::vector<float> score(static_cast<size_t>(groups));
       for (float& s : score) s = rng.below(4) ? static_cast<float>(rng.below(6)) : -INFINITY;
       std::vector<char> kept(kLanes, 0);
+      std::vector<Candidate> lanes;
+      for (int l = 0; l < kLanes; ++l) lanes.push_back({l < groups ? sort_key(score[static_cast<size_t>(l)]) : 0, l});
       const int n = std::max(1, groups / 2);
       for (int i = 0; i < n; ++i) {
-        std::vector<Candidate> lanes;
-        for (int l = 0; l < kLanes; ++l)
-          lanes.push_back(group_candidate(l < groups ? score[l] : 0, l, groups, kept[l]));
-        const int best = butterfly(lanes).index;
+        const int best = best_of_warp(lanes);
         ASSERT_LT(best, groups);
         kept[static_cast<size_t>(best)] = 1;
+        lanes[static_cast<size_t>(best)].key = 0;
       }
       const auto want = sorted(score, n);
       for (int g = 0; g < groups; ++g) EXPECT_EQ(bool(kept[g]), std::count(want.begin(), want.end(), g) == 1) << g;
