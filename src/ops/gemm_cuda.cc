@@ -90,7 +90,8 @@ struct LtGemm::Plan {
 
 LtGemm::LtGemm(Device& device) : device_(device), workspace_(device.state<Workspace>()) {
   if (capturing(device))
-    fail(ErrorKind::device, "linear", "the first matrix product of a stream makes the library's handle: run the step once "
+    fail(ErrorKind::device, "linear",
+         "the first matrix product of a stream makes the library's handle: run the step once "
          "before capturing it");
   library_ = std::make_unique<Library>();
 }
@@ -170,7 +171,7 @@ LtGemm::Plan& LtGemm::plan_for(const Gemm& g) {
   if (!plan) {
     auto made = std::make_unique<Plan>(g);
     choose(*made, g);
-    if (tune && !capturing(stream_of(device_))) time_candidates(*made, g);
+    if (tune && !capturing(device_)) time_candidates(*made, g);
     plan = std::move(made);
   }
   return *plan;

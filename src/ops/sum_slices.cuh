@@ -1,5 +1,5 @@
-// The second half of a sum over rows that many blocks share: each block leaves its part in a slice of the workspace, and
-// this kernel adds the slices in an order that depends on nothing but their number.
+// The second half of a sum over rows that many blocks share: each block leaves its part in a slice of the workspace,
+// and this kernel adds the slices in an order that depends on nothing but their number.
 #pragma once
 
 #include "ops/cuda_kernel.cuh"

@@ -1,5 +1,5 @@
-// adamw on CUDA: one elementwise pass, 16 bytes at a time. Rate, clip factor, bias corrections and the skip flag are read from device
-// memory, so a captured graph sees each step's values.
+// adamw on CUDA: one elementwise pass, 16 bytes at a time. Rate, clip factor, bias corrections and the skip flag are
+// read from device memory, so a captured graph sees each step's values.
 #include <cuda_bf16.h>
 
 #include "core/cuda_check.h"
@@ -20,8 +20,9 @@ struct Arrays {
   const float* grad;
 };
 
-// What a step reads from memory. Corrections are multiplied with, and the one division left is the approximate one (2 ulp
-// of a step that is lr times smaller than what it is added to): three exact ones would cost as much time as the memory.
+// What a step reads from memory. Corrections are multiplied with, and the one division left is the approximate one (2
+// ulp of a step that is lr times smaller than what it is added to): three exact ones would cost as much time as the
+// memory.
 struct Rates {
   float lr, grad_scale, correction1, correction2;
   __device__ void update(const Constants& c, float grad, float& p, float& m, float& v) const {
@@ -91,8 +92,8 @@ void adamw(Device& device, const AdamW& a) {
   const auto stream = static_cast<cudaStream_t>(device.stream());
   const int64_t n = a.master.size();
   if (n == 0) return;
-  const Constants c{float(a.beta1), float(1 - a.beta1), float(a.beta2), float(1 - a.beta2), float(a.eps),
-                    float(a.weight_decay)};
+  const Constants c{float(a.beta1),     float(1 - a.beta1), float(a.beta2),
+                    float(1 - a.beta2), float(a.eps),       float(a.weight_decay)};
   const Arrays arrays{a.master.as<float>(), a.m.as<float>(), a.v.as<float>(), a.grad.as<float>()};
   const bool vectors = aligned(a.master) && aligned(a.m) && aligned(a.v) && aligned(a.grad) && aligned(a.param);
   dispatch_device_storage("adamw", a.param ? a.param.dtype : DType::f32, [&]<class S>() {
@@ -101,8 +102,10 @@ void adamw(Device& device, const AdamW& a) {
       adamw_kernel<S, N><<<static_cast<unsigned>((n + block - 1) / block), kThreads, 0, stream>>>(
           arrays, static_cast<S*>(a.param.data), a.hyper.as<float>(), a.skip.as<int32_t>(), c, n);
     };
-    if (vectors) launch.template operator()<4>();
-    else launch.template operator()<1>();
+    if (vectors)
+      launch.template operator()<4>();
+    else
+      launch.template operator()<1>();
   });
   CUDA_CHECK_LAUNCH();
 }

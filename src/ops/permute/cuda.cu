@@ -148,8 +148,8 @@ __global__ void __launch_bounds__(kThreads)
 // One warp a token: the rows of its slots are added in the order of the slots, four of them in flight. Without room for
 // 64 registers the compiler would wait for each before it asks for the next.
 template <class S, int N>
-__global__ void __launch_bounds__(kThreads, 4) backward_kernel(View<const S> drows, const int32_t* row_of, int tokens, int k,
-                                                            View<S> dx, bool accumulate, int width) {
+__global__ void __launch_bounds__(kThreads, 4) backward_kernel(View<const S> drows, const int32_t* row_of, int tokens,
+                                                               int k, View<S> dx, bool accumulate, int width) {
   constexpr int kHeld = 2, kAhead = 4;
   const int lane = threadIdx.x % 32, t = blockIdx.x * SlotPlan::kWarps + threadIdx.x / 32;
   if (t >= tokens) return;
@@ -197,9 +197,8 @@ void copy_rows(const PermuteForward& a, cudaStream_t stream) {
   const View<Unit> rows{static_cast<Unit*>(a.out.rows.data), a.out.rows.stride[0] * size / unit};
   const int experts = static_cast<int>(a.out.experts());
   copy_kernel<<<static_cast<unsigned>(experts) + blocks_of(a.x[0]), kThreads, 0, stream>>>(
-      x, a.row_of.as<int32_t>(), a.out.offs.as<int32_t>(), a.out.count.as<int32_t>(), experts,
-      static_cast<int>(a.x[0]), static_cast<int>(a.ids[1]), rows, a.slot_of.as<int32_t>(),
-      static_cast<int>(a.x[1] * size / unit));
+      x, a.row_of.as<int32_t>(), a.out.offs.as<int32_t>(), a.out.count.as<int32_t>(), experts, static_cast<int>(a.x[0]),
+      static_cast<int>(a.ids[1]), rows, a.slot_of.as<int32_t>(), static_cast<int>(a.x[1] * size / unit));
 }
 
 }  // namespace
@@ -208,7 +207,8 @@ void permute_forward(Device& device, const PermuteForward& a) {
   const auto stream = static_cast<cudaStream_t>(device.stream());
   const int experts = static_cast<int>(a.out.experts());
   if (experts > kMaxExperts)
-    fail(ErrorKind::unsupported, "permute.forward", "the CUDA kernel takes up to {} experts, not {}", kMaxExperts, experts);
+    fail(ErrorKind::unsupported, "permute.forward", "the CUDA kernel takes up to {} experts, not {}", kMaxExperts,
+         experts);
   const SlotPlan plan{static_cast<int32_t>(a.ids.size())};
   const Range range{a.expert_begin, a.expert_end};
   const int chunks = plan.chunks();
@@ -221,10 +221,14 @@ void permute_forward(Device& device, const PermuteForward& a) {
   if (chunks > 0)
     rank_kernel<<<chunks, kThreads, shared, stream>>>(ids, plan, range, before, offs, a.row_of.as<int32_t>(),
                                                       a.slot_of.as<int32_t>());
-  if (takes_vectors(a.x) && takes_vectors(a.out.rows)) copy_rows<uint4>(a, stream);
-  else if (size_of(a.x.dtype) == 4) copy_rows<uint32_t>(a, stream);
-  else if (size_of(a.x.dtype) == 2) copy_rows<uint16_t>(a, stream);
-  else fail(ErrorKind::unsupported, "permute.forward", "no kernel for dtype {}", name_of(a.x.dtype));
+  if (takes_vectors(a.x) && takes_vectors(a.out.rows))
+    copy_rows<uint4>(a, stream);
+  else if (size_of(a.x.dtype) == 4)
+    copy_rows<uint32_t>(a, stream);
+  else if (size_of(a.x.dtype) == 2)
+    copy_rows<uint16_t>(a, stream);
+  else
+    fail(ErrorKind::unsupported, "permute.forward", "no kernel for dtype {}", name_of(a.x.dtype));
   CUDA_CHECK_LAUNCH();
 }
 
@@ -234,9 +238,9 @@ void permute_backward(Device& device, const PermuteBackward& a) {
   if (blocks == 0) return;
   dispatch_device_storage("permute.backward", a.dx.dtype, [&]<class S>() {
     dispatch_vector<S>({a.drows, a.dx}, [&]<int N>() {
-      backward_kernel<S, N><<<blocks, kThreads, 0, stream>>>(
-          view<const S>(a.drows), a.row_of.as<int32_t>(), static_cast<int>(a.dx[0]), static_cast<int>(a.row_of[1]),
-          view<S>(a.dx), a.accumulate, static_cast<int>(a.dx[1]));
+      backward_kernel<S, N><<<blocks, kThreads, 0, stream>>>(view<const S>(a.drows), a.row_of.as<int32_t>(),
+                                                             static_cast<int>(a.dx[0]), static_cast<int>(a.row_of[1]),
+                                                             view<S>(a.dx), a.accumulate, static_cast<int>(a.dx[1]));
     });
   });
   CUDA_CHECK_LAUNCH();

@@ -1,7 +1,7 @@
 // rmsnorm on CUDA, bound by memory: a row is read once, 16 bytes at a time, into the registers of a team of threads (a
-// warp up to 1024 columns, else a block), 32 elements a thread. f32 statistics by a fixed tree, so equal runs give equal
-// bits. Backward, too, reads its inputs once: a team walks rows and keeps dweight's columns in registers; each block
-// leaves its sum in a slice, and the slices are added in order.
+// warp up to 1024 columns, else a block), 32 elements a thread. f32 statistics by a fixed tree, so equal runs give
+// equal bits. Backward, too, reads its inputs once: a team walks rows and keeps dweight's columns in registers; each
+// block leaves its sum in a slice, and the slices are added in order.
 #include <cuda_bf16.h>
 
 #include <algorithm>
@@ -136,8 +136,10 @@ __global__ void __launch_bounds__(kThreads, N == 8 ? 2 : 1)
       for (int v = 0; v < kVectors; ++v)
         for (int i = 0, c = part.first(v); i < N && c < width; ++i, ++c) {
           if (turn > 0) dw[v][i] += columns[c];
-          if (turn == kTeams - 1) slice[c] = dw[v][i];
-          else columns[c] = dw[v][i];
+          if (turn == kTeams - 1)
+            slice[c] = dw[v][i];
+          else
+            columns[c] = dw[v][i];
         }
     }
     __syncthreads();
@@ -147,10 +149,13 @@ __global__ void __launch_bounds__(kThreads, N == 8 ? 2 : 1)
 // Calls f.operator()<N, kTeam>() for these views, rows of `width`.
 template <class S, class F>
 void dispatch_row(const char* op, int64_t width, std::initializer_list<Tensor> views, F&& f) {
-  if (width > kWidest) fail(ErrorKind::unsupported, op, "the CUDA kernel takes up to {} columns, not {}", kWidest, width);
+  if (width > kWidest)
+    fail(ErrorKind::unsupported, op, "the CUDA kernel takes up to {} columns, not {}", kWidest, width);
   dispatch_vector<S>(views, [&]<int N>() {
-    if (width <= kWarpWidest) f.template operator()<N, 32>();
-    else f.template operator()<N, kThreads>();
+    if (width <= kWarpWidest)
+      f.template operator()<N, 32>();
+    else
+      f.template operator()<N, kThreads>();
   });
 }
 
