@@ -115,6 +115,8 @@ constexpr int kProductBlocks = kAdd ? 2 : 1;
 // kWidth: elements of `out` at a time; 1 if `a` or `out` is not aligned.
 template <class A, class Out, bool kAdd, int kTiles, int kWidth>
 struct Product {
+  static constexpr int kTogether =
+      4;  // tiles of columns whose sums are independent: a product waits for the one before
   static constexpr int kWarps = kProductWarps<kAdd>, kThreads = 32 * kWarps;
   static constexpr int kRows = kWarps * 16 * kTiles, kStages = 4;
   static constexpr int kParts = kPartsOf<A>, kAhead = kParts == 1 ? 2 : 1;
@@ -147,9 +149,12 @@ struct Product {
       for (int h = 0; h < 2; ++h) s.half[t][h].template load<kAligned>(a, row(t, h), k, rows, map.k);
   }
   __device__ void fetch(uint4* stage, int step) const {
-    if (step < map.steps())
-      for (int i = threadIdx.x; i < Map::kStepVectors; i += kThreads)
-        copy_async(stage + i, fragments + map.vector(blockIdx.x, step, 0, 0, 0) + i);
+    static_assert(Map::kStepVectors % kThreads == 0);
+    const uint4* from = fragments + map.vector(blockIdx.x, step, 0, 0, 0) + threadIdx.x;
+    if (step < map.steps()) {
+#pragma unroll
+      for (int i = 0; i < Map::kStepVectors; i += kThreads) copy_async(stage + threadIdx.x + i, from + i);
+    }
     commit_copies();  // an empty group, too, keeps the count
   }
   __device__ static void split(const Step& s, Parts& part) {
@@ -162,17 +167,25 @@ struct Product {
 #pragma unroll
     for (int j = kFloatParts - 1; j >= 0; --j)  // the smallest first
 #pragma unroll
-      for (int n = 0; n < Map::kTiles; ++n) {
-        const uint4 b = stage[(j * Map::kTiles + n) * 32 + threadIdx.x % 32];
+      for (int first = 0; first < Map::kTiles; first += kTogether) {
+        uint4 b[kTogether];
+#pragma unroll
+        for (int n = 0; n < kTogether; ++n) b[n] = stage[(j * Map::kTiles + first + n) * 32 + threadIdx.x % 32];
 #pragma unroll
         for (int i = kParts - 1; i >= 0; --i) {
           if (!counts(i, j)) continue;
 #pragma unroll
-          for (int t = 0; t < kTiles; ++t) {
-            const uint4 &low = part[t][0][i], &high = part[t][1][i];
-            multiply(sum[t][n], low.x, high.x, low.y, high.y, b.x, b.y);
-            multiply(sum[t][n], low.z, high.z, low.w, high.w, b.z, b.w);
-          }
+          for (int n = 0; n < kTogether; ++n)
+#pragma unroll
+            for (int t = 0; t < kTiles; ++t)
+              multiply(sum[t][first + n], part[t][0][i].x, part[t][1][i].x, part[t][0][i].y, part[t][1][i].y, b[n].x,
+                       b[n].y);
+#pragma unroll
+          for (int n = 0; n < kTogether; ++n)
+#pragma unroll
+            for (int t = 0; t < kTiles; ++t)
+              multiply(sum[t][first + n], part[t][0][i].z, part[t][1][i].z, part[t][0][i].w, part[t][1][i].w, b[n].z,
+                       b[n].w);
         }
       }
   }
