@@ -20,9 +20,8 @@ struct Arrays {
   const float* grad;
 };
 
-// What a step reads from memory. Corrections are multiplied with, and the one division left is the approximate one (2
-// ulp of a step that is lr times smaller than what it is added to): three exact ones would cost as much time as the
-// memory.
+// What a step reads from memory. Corrections are multiplied with, and the one division left is the approximate one: 2 ulp
+// of a step that is lr times smaller than what it is added to, without the slow paths of exact ones.
 struct Rates {
   float lr, grad_scale, correction1, correction2;
   __device__ void update(const Constants& c, float grad, float& p, float& m, float& v) const {
