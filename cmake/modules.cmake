@@ -67,17 +67,25 @@ function(ballast_test target)
   compile_as_test(${target})
   add_test(NAME ${target} COMMAND ${target} --gtest_filter=-Slow*:*/Slow* --gtest_brief=1
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${target} PROPERTIES LABELS fast TIMEOUT 300)
+  set_tests_properties(${target} PROPERTIES LABELS fast TIMEOUT ${BALLAST_FAST_TIMEOUT})
   foreach(file ${ARGN})
     file(STRINGS ${file} slow REGEX "[(,/ ]Slow[A-Z]")
     if(slow)
       add_test(NAME ${target}.slow COMMAND ${target} --gtest_filter=Slow*:*/Slow* --gtest_brief=1
                WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-      set_tests_properties(${target}.slow PROPERTIES LABELS slow TIMEOUT 1200)
+      set_tests_properties(${target}.slow PROPERTIES LABELS slow TIMEOUT ${BALLAST_SLOW_TIMEOUT})
       break()
     endif()
   endforeach()
 endfunction()
+
+if(BALLAST_SANITIZE)
+  set(BALLAST_FAST_TIMEOUT 1800)  # ThreadSanitizer takes ten times as long
+  set(BALLAST_SLOW_TIMEOUT 7200)
+else()
+  set(BALLAST_FAST_TIMEOUT 300)
+  set(BALLAST_SLOW_TIMEOUT 1200)
+endif()
 
 if(BALLAST_TESTS)
   enable_testing()

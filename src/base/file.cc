@@ -92,10 +92,9 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 void drop_pages(std::span<const std::byte> mapped) {
   if (mapped.empty()) return;
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto first = reinterpret_cast<uintptr_t>(mapped.data()) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(mapped.data()) + mapped.size();
-  ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);  // an advice: it may fail
+  const size_t into_page = reinterpret_cast<uintptr_t>(mapped.data()) % static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  auto* const first = const_cast<std::byte*>(mapped.data() - into_page);
+  ::madvise(first, mapped.size() + into_page, MADV_DONTNEED);  // an advice: it may fail
 }
 
 AtomicFile::AtomicFile(const fs::path& path) : path_(path) {

@@ -102,9 +102,10 @@ void CommandLine::shortcut(std::string names, std::string key, std::string argum
   const FieldEntry* field = config_.find(key);
   CHECK(field);
   const bool list = std::holds_alternative<std::vector<std::string>*>(field->target);
+  std::string help = "short for --" + key + ": " + field->help;
   entries_.push_back({.names = std::move(names),
                       .argument = std::move(argument),
-                      .help = "short for --" + key + ": " + field->help,
+                      .help = std::move(help),
                       .is_list = list,
                       .key = std::move(key)});
 }

@@ -47,13 +47,13 @@ class CommandLine {
   // `names` as "-t,--threads" or "--json". A repeated option counts with its last value; a list takes all.
   void flag(std::string names, bool& field, std::string help);
   template <class T>
-  void option(std::string names, T& field, std::string argument, std::string help) {
-    add({.names = std::move(names), .argument = std::move(argument), .help = std::move(help)}, field);
+  void option(const std::string& names, T& field, const std::string& argument, const std::string& help) {
+    add({.names = names, .argument = argument, .help = help}, field);
   }
   // Positional words, in the order of declaration; a list takes all that are left.
   template <class T>
-  void positional(std::string name, T& field, std::string help) {
-    add({.names = name, .argument = name, .help = std::move(help), .positional = true}, field);
+  void positional(const std::string& name, T& field, const std::string& help) {
+    add({.names = name, .argument = name, .help = help, .positional = true}, field);
   }
   // The command's configuration: `--config FILE`, then `--section.key value` for every field.
   template <class Config>

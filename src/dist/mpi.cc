@@ -24,14 +24,9 @@ int launched() {
 
 #if BALLAST_MPI
 
-template <class T>
-constexpr MPI_Datatype kType = MPI_DATATYPE_NULL;
-template <>
-const MPI_Datatype kType<float> = MPI_FLOAT;
-template <>
-const MPI_Datatype kType<double> = MPI_DOUBLE;
-template <>
-const MPI_Datatype kType<int64_t> = MPI_INT64_T;
+MPI_Datatype type_of(float) { return MPI_FLOAT; }
+MPI_Datatype type_of(double) { return MPI_DOUBLE; }
+MPI_Datatype type_of(int64_t) { return MPI_INT64_T; }
 
 class MpiRanks final : public Communicator {
  public:
@@ -59,12 +54,12 @@ class MpiRanks final : public Communicator {
       std::copy_n(values.begin() + static_cast<ptrdiff_t>(at), n, send.begin());
       std::fill(send.begin() + static_cast<ptrdiff_t>(n), send.begin() + static_cast<ptrdiff_t>(part * ranks), T(0));
       const int count = static_cast<int>(part);
-      MPI_Alltoall(send.data(), count, kType<T>, receive.data(), count, kType<T>, MPI_COMM_WORLD);
+      MPI_Alltoall(send.data(), count, type_of(T{}), receive.data(), count, type_of(T{}), MPI_COMM_WORLD);
       for (size_t i = 0; i < part; ++i) {
         send[i] = receive[i];
         for (size_t other = 1; other < ranks; ++other) send[i] += receive[other * part + i];
       }
-      MPI_Allgather(send.data(), count, kType<T>, receive.data(), count, kType<T>, MPI_COMM_WORLD);
+      MPI_Allgather(send.data(), count, type_of(T{}), receive.data(), count, type_of(T{}), MPI_COMM_WORLD);
       std::copy_n(receive.begin(), n, values.begin() + static_cast<ptrdiff_t>(at));
     }
   }

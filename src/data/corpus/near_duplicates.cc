@@ -20,9 +20,9 @@ uint64_t mix(uint64_t x) {  // the finalizer of MurmurHash3
 struct Functions {
   std::array<uint64_t, kHashes> a, b;
   Functions() {
-    for (int i = 0; i < kHashes; ++i) {
-      a[static_cast<size_t>(i)] = mix(static_cast<uint64_t>(2 * i + 1)) | 1;
-      b[static_cast<size_t>(i)] = mix(static_cast<uint64_t>(2 * i + 2));
+    for (size_t i = 0; i < kHashes; ++i) {
+      a[i] = mix(2 * i + 1) | 1;
+      b[i] = mix(2 * i + 2);
     }
   }
 };
