@@ -12,8 +12,8 @@
 
 namespace ballast {
 
-// The whole file. Throws Error{file} with the path where it cannot be read. A pipe is read to its end: a signal while it
-// keeps us waiting is an Error{interrupted} (base/interrupt.h).
+// The whole file. Throws Error{file} with the path where it cannot be read. A pipe is read to its end: a signal while
+// it keeps us waiting is an Error{interrupted} (base/interrupt.h).
 std::string read_file(const std::filesystem::path& path);
 
 // A read-only mapping; an empty file gives an empty span. Moves, does not copy. Throws Error{file}. A file that another
@@ -63,9 +63,9 @@ class AtomicFile {
 
 void write_file_atomic(const std::filesystem::path& path, std::string_view text);
 
-// Throw, before long work is done for it, what would be thrown when it is written: for a file in a folder that is there,
-// and for a folder that is to be made with those above it. Nothing is left behind. The latter returns the nearest folder
-// that is there already.
+// Throw, before long work is done for it, what would be thrown when it is written: for a file in a folder that is
+// there, and for a folder that is to be made with those above it. Nothing is left behind. The latter returns the
+// nearest folder that is there already.
 void require_writable_file(const std::filesystem::path& file);
 std::filesystem::path require_writable_folder(const std::filesystem::path& folder);
 

@@ -129,9 +129,8 @@ TEST_F(FileTest, ErrorsOfTheLibraryReadAsOurs) {
   const std::string at = (folder / "x/a").string();
   EXPECT_EQ(of([&] { fs::create_directory(at); }).what(),
             at + ": cannot create directory: Not a directory; a part of this path is a file");
-  EXPECT_EQ(of([&] { fs::rename(at, folder / "y"); }).what(),
-            at + ": cannot rename (with " + (folder / "y").string() +
-                "): Not a directory; a part of this path is a file");
+  EXPECT_EQ(of([&] { fs::rename(at, folder / "y"); }).what(), at + ": cannot rename (with " + (folder / "y").string() +
+                                                                  "): Not a directory; a part of this path is a file");
   EXPECT_EQ(std::string(of([&] { (void)fs::exists(folder / std::string(300, 'n')); }).what()),
             (folder / std::string(300, 'n')).string() + ": cannot read it: File name too long");
   const auto denied = std::make_error_code(std::errc::permission_denied);
