@@ -177,9 +177,9 @@ fs::path require_writable_folder(const fs::path& folder) {
   while (!there.empty() && !fs::exists(fs::status(there, ignored))) there = there.parent_path();
   if (there.empty()) there = ".";
   if (!fs::is_directory(there, ignored))
-    fail(ErrorKind::file, folder.string(), "cannot make this folder: {} is a file", there.string());
+    fail(ErrorKind::file, there.string(), "is a file, and the folder {} was to be made or written", folder.string());
   if (::faccessat(AT_FDCWD, there.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
-    fail(ErrorKind::file, folder.string(), "cannot make this folder in {}: {}{}", there.string(), std::strerror(errno),
+    fail(ErrorKind::file, there.string(), "cannot write into this folder: {}{}", std::strerror(errno),
          advice_for(errno));
   return there;
 }

@@ -170,11 +170,14 @@ void check_tiling(const SafetensorsFile::Tensors& tensors, std::span<const std::
   const std::vector<std::string> there = safetensors_in(folder);
   if (there.empty())
     fail(ErrorKind::file, folder.string(), "holds neither model.safetensors nor model.safetensors.index.json");
-  fail(
-      ErrorKind::file, folder.string(),
-      "has {}{}, but neither model.safetensors nor model.safetensors.index.json, which says which tensors are in which "
-      "file; take the index from where these files came from, or name one of them",
-      there.front(), there.size() > 1 ? fmt::format(" and {} more like it", there.size() - 1) : "");
+  constexpr size_t kMostNamed = 4;
+  std::string names;
+  for (size_t i = 0; i < std::min(there.size(), kMostNamed); ++i) names += (i ? ", " : "") + there[i];
+  if (there.size() > kMostNamed) names += fmt::format(" and {} more", there.size() - kMostNamed);
+  fail(ErrorKind::file, folder.string(),
+       "has {}, but neither model.safetensors nor model.safetensors.index.json, which says which tensors are in which "
+       "file; take the index from where these files came from",
+       names);
 }
 
 }  // namespace

@@ -436,8 +436,8 @@ std::string ConvertReport::to_text() const {
                         change.scales, change.largest_relative_error);
   for (const auto& [what, n] : other_types) text += fmt::format("stays       {} {}\n", n, what);
   if (!ill_scales.empty())
-    text += fmt::format("ill         {} FP8 tensors are passed on with scales that cannot be ({})\n", ill_scales.size(),
-                        printable(ill_scales.front()));
+    text += fmt::format("ill         {} FP8 tensor{} passed on with scales that cannot be ({})\n", ill_scales.size(),
+                        ill_scales.size() == 1 ? "" : "s", printable(ill_scales.front()));
   if (!carried.empty()) text += "carried     " + joined(carried) + "\n";
   if (!left_out.empty()) text += "left out    " + joined(left_out) + "\n";
   return text;

@@ -81,7 +81,7 @@ TEST_F(ConvertFolder, NotIntoTheSource) {
 
 TEST_F(ConvertFolder, TargetsThatCannotBeMade) {
   write_file_atomic(folder / "file", "");
-  EXPECT_TRUE(mentions(error_of(tiny_model(), folder / "file/to"), "file is a file"));
+  EXPECT_TRUE(mentions(error_of(tiny_model(), folder / "file/to"), "file: is a file"));
   const fs::path bad = rewritten_model(tiny_model(), folder / "bad", [&](auto& tensors) {
     set_scale(tensors[kMatrix], INFINITY);  // a value, here
   });

@@ -125,7 +125,7 @@ TEST_F(BadInput, Paths) {
   expect_refused({"convert", at("other"), "--out", at("new"), "--dtype", "bf16"}, {"other", "embed_tokens", "(68, 26)"});
   expect_refused({"convert", kGolden, "--out", kGolden / "inside"}, {"inside", "is converted"});
   expect_refused({"doctor", at("nowhere")}, {"nowhere"});
-  expect_refused({"doctor", at(std::string(300, 'n'))}, {"nnn: cannot read it: File name too long"});
+  expect_refused({"doctor", at(std::string(300, 'n'))}, {"nnn/config.json: cannot read it: File name too long"});
   expect_refused({"doctor", at("torn")}, {"torn"});
   expect_refused({"roofline", at("nowhere.json")}, {"nowhere.json"});
   expect_refused({"report", at("nowhere")}, {"nowhere"});

@@ -167,7 +167,7 @@ TEST(Output, ABareNameOfAFileOrFolder) {
     line.insert(line.end(), {"--out", name});
     const Result r = run(line, there);
     EXPECT_EQ(r.code, 0) << line[0] << "\n" << r.err;
-    EXPECT_TRUE(fs::exists(work / name / file)) << line[0];
+    EXPECT_TRUE(fs::exists(file.empty() ? work / name : work / name / file)) << line[0];
   };
   expect_made({"convert", golden}, "converted", "model.safetensors");
   expect_made({"corpus", "--source", "src", "--vocab-size", "300"}, "data", "train.shard");
