@@ -1,16 +1,19 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 namespace ballast {
 namespace fs = std::filesystem;
@@ -29,18 +32,31 @@ class Descriptor {
   const int fd;
 };
 
+// Opening a pipe that nobody writes to does not wait.
 int open_for_reading(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) fail(ErrorKind::file, path.string(), "cannot open: {}", std::strerror(errno));
   return fd;
 }
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
+const char* advice_for(int error) {
+  if (error == ENOSPC || error == EDQUOT) return "; free some space, then run it again";
+  if (error == EACCES || error == EPERM || error == EROFS) return "; change the permissions, or name another place";
+  return error == ENOTDIR ? "; a part of this path is a file" : "";
+}
+
 [[noreturn]] void fail_write(const fs::path& path, const char* what) {
   const int error = errno;
-  const char* advice = error == ENOSPC || error == EDQUOT ? "; free some space, then run it again" : "";
-  fail(ErrorKind::device, path.string(), "cannot {}: {}{}", what, std::strerror(error), advice);
+  fail(ErrorKind::device, path.string(), "cannot {}: {}{}", what, std::strerror(error), advice_for(error));
+}
+
+// Until a pipe or terminal has something to read. A signal sets a flag and restarts read(2), which would go on waiting.
+void wait_for_input(int fd, const fs::path& path) {
+  pollfd wanted{.fd = fd, .events = POLLIN, .revents = 0};
+  while (::poll(&wanted, 1, 100) <= 0)
+    if (interrupted()) fail(ErrorKind::interrupted, path.string(), "interrupted while waiting for it to be written");
 }
 
 }  // namespace
@@ -55,8 +71,9 @@ std::string read_file(const fs::path& path) {
   text.resize(static_cast<size_t>(status.st_size) + 1);
   for (;;) {
     if (size == text.size()) text.resize(text.size() * 2 + kBuffer);
+    if (!S_ISREG(status.st_mode)) wait_for_input(file.fd, path);
     const ssize_t n = ::read(file.fd, text.data() + size, text.size() - size);
-    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) fail(ErrorKind::file, path.string(), "cannot read: {}", std::strerror(errno));
     if (n == 0) break;
     size += static_cast<size_t>(n);
@@ -110,7 +127,7 @@ AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0 && errno == ENOENT) fail(ErrorKind::file, path_.string(), "cannot create: its folder does not exist");
   if (fd_ < 0 && errno == ENOSPC) fail_write(path_, "create");
-  if (fd_ < 0) fail(ErrorKind::file, path_.string(), "cannot create: {}", std::strerror(errno));
+  if (fd_ < 0) fail(ErrorKind::file, path_.string(), "cannot create: {}{}", std::strerror(errno), advice_for(errno));
 }
 
 AtomicFile::~AtomicFile() {
@@ -149,6 +166,34 @@ void write_file_atomic(const fs::path& path, std::string_view text) {
   AtomicFile file(path);
   file.write(text);
   file.commit();
+}
+
+void require_writable_file(const fs::path& file) { const AtomicFile probe(file); }
+
+fs::path require_writable_folder(const fs::path& folder) {
+  fs::path there = folder;
+  std::error_code ignored;
+  while (!there.empty() && !fs::exists(fs::status(there, ignored))) there = there.parent_path();
+  if (there.empty()) there = ".";
+  if (!fs::is_directory(there, ignored))
+    fail(ErrorKind::file, there.string(), "is a file, and the folder {} was to be made or written", folder.string());
+  if (::faccessat(AT_FDCWD, there.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+    fail(ErrorKind::file, there.string(), "cannot write into this folder: {}{}", std::strerror(errno),
+         advice_for(errno));
+  return there;
+}
+
+Error as_error(const fs::filesystem_error& error) {
+  const std::string reason = error.code().message();
+  std::string what = error.what();  // "filesystem error: cannot rename: REASON [FROM] [TO]"
+  const std::string_view title = "filesystem error: ";
+  if (what.starts_with(title)) what.erase(0, title.size());
+  what.resize(std::min(what.size(), what.find(": " + reason)));
+  if (what.find("cannot") == std::string::npos) what = "cannot read it";  // "status" and the like
+  if (!error.path2().empty()) what += " (with " + error.path2().string() + ")";
+  const int code = error.code().value();
+  return Error(code == ENOSPC || code == EDQUOT ? ErrorKind::device : ErrorKind::file, error.path1().string(),
+               what + ": " + reason + advice_for(code));
 }
 
 void write_all(int fd, const void* data, size_t size, const fs::path& path) {

@@ -8,9 +8,12 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace ballast {
 
-// The whole file. Throws Error{file} with the path where it cannot be read.
+// The whole file. Throws Error{file} with the path where it cannot be read. A pipe is read to its end: a signal while
+// it keeps us waiting is an Error{interrupted} (base/interrupt.h).
 std::string read_file(const std::filesystem::path& path);
 
 // A read-only mapping; an empty file gives an empty span. Moves, does not copy. Throws Error{file}. A file that another
@@ -59,6 +62,15 @@ class AtomicFile {
 };
 
 void write_file_atomic(const std::filesystem::path& path, std::string_view text);
+
+// Throw, before long work is done for it, what would be thrown when it is written: for a file in a folder that is
+// there, and for a folder that is to be made with those above it. Nothing is left behind. The latter returns the
+// nearest folder that is there already.
+void require_writable_file(const std::filesystem::path& file);
+std::filesystem::path require_writable_folder(const std::filesystem::path& folder);
+
+// What std::filesystem throws, as an error of ours: the path, what failed, why, and what to do.
+Error as_error(const std::filesystem::filesystem_error& error);
 
 // write(2) until everything is written. Throws Error{device} naming `path`.
 void write_all(int fd, const void* data, size_t size, const std::filesystem::path& path);

@@ -2,14 +2,17 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <thread>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/testing.h"
 
 namespace ballast {
@@ -76,6 +79,63 @@ TEST_F(FileTest, MissingAndWrongPathsAreNamed) {
   EXPECT_EQ(error_of([&] { AtomicFile(folder / "no" / "x"); }).kind, ErrorKind::file);
   EXPECT_EQ(error_of([&] { AtomicFile{folder}; }).kind, ErrorKind::file);
   EXPECT_EQ(error_of([&] { AtomicFile("/dev/null"); }).kind, ErrorKind::file);
+}
+
+// A pipe in a folder of files must not hold anybody up for ever.
+TEST_F(FileTest, APipeIsNoFileOfWeightsAndWaitingForOneCanBeInterrupted) {
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_NE(std::string(error_of([&] { MappedFile{folder / "pipe"}; }).what()).find("not a regular file"),
+            std::string::npos);
+  const auto wait_in_vain = [&] {  // in a process of its own: the flag stays set
+    install_interrupt_handler();
+    alarm(20);
+    std::thread([] {
+      usleep(50'000);
+      ::kill(getpid(), SIGTERM);
+    }).detach();
+    _exit(error_of([&] { read_file(folder / "pipe"); }).kind == ErrorKind::interrupted ? 7 : 8);
+  };
+  EXPECT_EXIT(wait_in_vain(), testing::ExitedWithCode(7), "");
+  std::thread writer([&] { std::ofstream(folder / "pipe") << "from a pipe"; });
+  EXPECT_EQ(read_file(folder / "pipe"), "from a pipe");
+  writer.join();
+}
+
+TEST_F(FileTest, WhatCannotBeWrittenIsSaidBefore) {
+  require_writable_file(folder / "x");
+  EXPECT_EQ(require_writable_folder(folder / "a/b"), folder);
+  EXPECT_EQ(require_writable_folder("bare name"), ".");
+  EXPECT_EQ(entries(), 0);
+  EXPECT_THROW(require_writable_file(folder / "no/x"), Error);
+  write_file_atomic(folder / "x", "");
+  EXPECT_EQ(error_of([&] { require_writable_folder(folder / "x/b"); }).where, (folder / "x").string());
+  if (geteuid() == 0) return;  // who writes everywhere
+  fs::permissions(folder, fs::perms::owner_read | fs::perms::owner_exec);
+  const std::string denied = error_of([&] { require_writable_folder(folder / "a"); }).what();
+  fs::permissions(folder, fs::perms::owner_all);
+  EXPECT_NE(denied.find("Permission denied; change the permissions"), std::string::npos) << denied;
+}
+
+TEST_F(FileTest, ErrorsOfTheLibraryReadAsOurs) {
+  write_file_atomic(folder / "x", "");
+  const auto of = [](auto&& call) {
+    try {
+      call();
+    } catch (const fs::filesystem_error& e) {
+      return as_error(e);
+    }
+    return Error(ErrorKind::usage, "", "nothing was thrown");
+  };
+  const std::string at = (folder / "x/a").string();
+  EXPECT_EQ(of([&] { fs::create_directory(at); }).what(),
+            at + ": cannot create directory: Not a directory; a part of this path is a file");
+  EXPECT_EQ(of([&] { fs::rename(at, folder / "y"); }).what(), at + ": cannot rename (with " + (folder / "y").string() +
+                                                                  "): Not a directory; a part of this path is a file");
+  EXPECT_EQ(std::string(of([&] { (void)fs::exists(folder / std::string(300, 'n')); }).what()),
+            (folder / std::string(300, 'n')).string() + ": cannot read it: File name too long");
+  const auto denied = std::make_error_code(std::errc::permission_denied);
+  EXPECT_EQ(std::string(as_error(fs::filesystem_error("cannot create directory", "/x", denied)).what()),
+            "/x: cannot create directory: Permission denied; change the permissions, or name another place");
 }
 
 TEST_F(FileTest, NothingIsSeenBeforeCommit) {

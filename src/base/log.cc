@@ -3,10 +3,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+
+#include "base/utf8.h"
 
 namespace ballast {
 namespace {
@@ -21,8 +24,11 @@ class StderrSink : public LogSink {
   void line(LogLevel level, std::string_view text) override {
     std::string out = status_.empty() ? "" : kClear;
     if (level == LogLevel::warning) out += "warning: ";
-    out += text;
-    out += '\n';
+    for (size_t at = 0; at <= text.size();) {
+      const size_t end = std::min(text.find('\n', at), text.size());
+      out += printable(text.substr(at, end - at)) + '\n';
+      at = end + 1;
+    }
     write(out + status_);
   }
   int status_columns() const override {

@@ -60,9 +60,9 @@ void Progress::finish() {
   finished_ = true;
   log_status("");
   const double work = static_cast<double>(done_ - std::max<int64_t>(first_done_, 0));
-  std::string line = fmt::format("{}: {} {} in {}", stage_, format_si(static_cast<double>(done_)), unit_,
-                                 format_duration(now - started_));
-  if (work > 0 && now > started_) line += fmt::format(", {} {}/s", format_si(work / (now - started_)), unit_);
+  std::string line =
+      fmt::format("{}: {} in {}", stage_, amount(static_cast<double>(done_)), format_duration(now - started_));
+  if (work > 0 && now > started_) line += fmt::format(", {}/s", amount(work / (now - started_)));
   if (!note_.empty()) line += ", " + note_;
   log_info("{}", line);
 }
@@ -76,16 +76,20 @@ void Progress::observe(double now) {
   seen_done_ = done_;
 }
 
+std::string Progress::amount(double work) const {
+  return unit_ == "bytes" ? format_bytes(work) : format_si(work) + " " + unit_;
+}
+
 std::string Progress::counted() const {
-  const std::string done = format_si(static_cast<double>(done_));
-  if (total_ <= 0) return fmt::format("{} {}", done, unit_);
-  return fmt::format("{}/{} {}", done, format_si(static_cast<double>(total_)), unit_);
+  const auto done = static_cast<double>(done_), total = static_cast<double>(total_);
+  if (total_ <= 0) return amount(done);
+  return (unit_ == "bytes" ? format_bytes(done) : format_si(done)) + "/" + amount(total);
 }
 
 std::string Progress::timed() const {
   if (recent_time_ <= 0 || recent_work_ <= 0) return "";
   const double rate = recent_work_ / recent_time_;
-  std::string out = fmt::format("  {} {}/s", format_si(rate), unit_);
+  std::string out = fmt::format("  {}/s", amount(rate));
   if (total_ > done_) out += fmt::format("  {} left", format_duration(static_cast<double>(total_ - done_) / rate));
   return out;
 }

@@ -15,7 +15,7 @@ class Progress {
  public:
   using Clock = double (*)();  // seconds
 
-  // `total` units of work; 0 when it is not known. `unit` is a plural: "steps", "files".
+  // `total` units of work; 0 when it is not known. `unit` is a plural: "steps", "files". "bytes" are shown as MiB, GiB.
   Progress(std::string stage, int64_t total, std::string unit, Clock clock = steady_seconds);
   // Without a terminal: a line every so many units of work, instead of by time.
   void plain_every(int64_t units) { plain_every_ = units; }
@@ -30,6 +30,7 @@ class Progress {
 
  private:
   void observe(double now);
+  std::string amount(double work) const;  // "1.50k steps", "1.50 MiB"
   std::string counted() const;
   std::string timed() const;
   std::string bar(int columns) const;

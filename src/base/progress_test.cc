@@ -41,7 +41,8 @@ TEST(Log, StderrGetsPlainLinesWithoutATerminal) {
   log_status("never shown");
   log_info("hello");
   log_warning("mind");
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "hello\nwarning: mind\n");
+  log_info("two\nlines of \x1B[31mred");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "hello\nwarning: mind\ntwo\nlines of \\x1b[31mred\n");
 }
 
 TEST(Progress, OnATerminalABarAtMostTenTimesASecond) {
@@ -75,6 +76,19 @@ TEST(Progress, WithoutATerminalALineEveryTenSeconds) {
   EXPECT_EQ(sink.lines[0], "I read  1 files");
   EXPECT_EQ(sink.lines[2], "I read  161 files  8 files/s");
   EXPECT_TRUE(sink.statuses.empty());
+}
+
+TEST(Progress, BytesAreShownAsPeopleReadThem) {
+  RecordingSink sink(0);
+  const ScopedLogSink scope(sink);
+  now_seconds = 0;
+  Progress progress("convert", int64_t{8} << 20, "bytes", fake_clock);
+  progress.update(0);
+  now_seconds = 10;
+  progress.update(int64_t{2} << 20);
+  EXPECT_EQ(sink.lines.back(), "I convert  2.00 MiB/8.00 MiB  25%  205 KiB/s  30 s left");
+  progress.finish();
+  EXPECT_EQ(sink.lines.back(), "I convert: 2.00 MiB in 10 s, 205 KiB/s");
 }
 
 TEST(Progress, WithoutATerminalALineEverySoManySteps) {

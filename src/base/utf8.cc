@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <fmt/core.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -28,6 +30,20 @@ Sequence scan(std::string_view text) {
   return {need, true};
 }
 
+// Of a well-formed sequence of one to three bytes; others are no control characters.
+uint32_t code_point(std::string_view sequence) {
+  const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(sequence[i])); };
+  if (sequence.size() == 1) return byte(0);
+  if (sequence.size() == 2) return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
+  if (sequence.size() == 3) return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
+  return 0x10000;
+}
+
+// C0, DEL, C1; line and paragraph separator; what turns the direction of writing.
+bool is_control(uint32_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
 }  // namespace
 
 int utf8_length(std::string_view text) {
@@ -43,6 +59,24 @@ std::string valid_utf8(std::string_view text) {
     const Sequence s = scan(text);
     out += s.whole ? text.substr(0, s.length) : std::string_view("\xEF\xBF\xBD");
     text.remove_prefix(s.length);
+  }
+  return out;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  const std::string valid = valid_utf8(text);
+  for (std::string_view rest = valid; !rest.empty();) {
+    const std::string_view sequence = rest.substr(0, static_cast<size_t>(utf8_length(rest)));
+    rest.remove_prefix(sequence.size());
+    const uint32_t c = code_point(sequence);
+    if (!is_control(c)) {
+      out += sequence;
+    } else if (c == '\n' || c == '\t') {
+      out += c == '\n' ? "\\n" : "\\t";
+    } else {
+      out += c < 0x80 ? fmt::format("\\x{:02x}", c) : fmt::format("\\u{:04x}", c);
+    }
   }
   return out;
 }

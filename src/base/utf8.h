@@ -12,4 +12,9 @@ int utf8_length(std::string_view text);
 // `text` with every maximal ill-formed part replaced by U+FFFD (Unicode 15, section 3.9).
 std::string valid_utf8(std::string_view text);
 
+// `text` as one line for a terminal: what could move its cursor, color it, start a line or turn the direction of
+// writing (C0, DEL, C1, the bidirectional controls) as "\n", "\x1b", "\u009b"; ill-formed parts as valid_utf8 has them.
+// For every name that comes out of a file.
+std::string printable(std::string_view text);
+
 }  // namespace ballast

@@ -32,5 +32,14 @@ TEST(Utf8, EveryMaximalIllFormedPartBecomesOneReplacement) {
   EXPECT_EQ(valid_utf8("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41"), r + r + r + r + "A");
 }
 
+TEST(Utf8, PrintableTextMovesNoCursorAndStartsNoLine) {
+  EXPECT_EQ(printable("model.layers.3 \"\xC3\xBC\" \xF0\x9F\x98\x80"), "model.layers.3 \"\xC3\xBC\" \xF0\x9F\x98\x80");
+  EXPECT_EQ(printable("a\x1B[31mb\nc\td\re\x7F"), "a\\x1b[31mb\\nc\\td\\x0de\\x7f");
+  EXPECT_EQ(printable(std::string_view("\0", 1)), "\\x00");
+  EXPECT_EQ(printable("\xC2\x9BJ\xC2\xA0"), "\\u009bJ\xC2\xA0");  // C1 has an escape of its own
+  EXPECT_EQ(printable("\xE2\x80\xAEx\xE2\x81\xA6y\xE2\x80\xA8z"), "\\u202ex\\u2066y\\u2028z");
+  EXPECT_EQ(printable("\xFF"), "\xEF\xBF\xBD");
+}
+
 }  // namespace
 }  // namespace ballast

@@ -7,8 +7,10 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/interrupt.h"
 #include "base/nearest_name.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "cli/commands.h"
 #include "dist/mpi.h"
@@ -92,7 +94,10 @@ void run(std::vector<std::string> words) {
 }
 
 int guarded(int argc, char** argv) {
-  const auto complain = [](const std::string& text) { std::fputs(("ballast: error: " + text + "\n").c_str(), stderr); };
+  // Names out of files are in messages: they must not write to the terminal as they like.
+  const auto complain = [](const std::string& text) {
+    std::fputs(("ballast: error: " + printable(text) + "\n").c_str(), stderr);
+  };
   try {
     ops::limit_isa();
     run({argv + 1, argv + argc});
@@ -103,13 +108,13 @@ int guarded(int argc, char** argv) {
     return kOutputClosed;
   } catch (const Error& e) {
     if (e.kind == ErrorKind::interrupted) {
-      std::fputs(fmt::format("ballast: {}\n", e.what()).c_str(), stderr);
+      std::fputs(fmt::format("ballast: {}\n", printable(e.what())).c_str(), stderr);
       return kInterrupted;
     }
     complain(e.what());
     return kUserError;
-  } catch (const std::filesystem::filesystem_error& e) {  // names the path and what the system said
-    complain(e.what());
+  } catch (const std::filesystem::filesystem_error& e) {
+    complain(as_error(e).what());
     return kUserError;
   } catch (const std::bad_alloc&) {
     complain("out of memory");

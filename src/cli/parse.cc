@@ -138,6 +138,10 @@ bool CommandLine::parse() {
   for (const auto& [key, text] : overrides_) override_field(config_, key, text, kWhere, foreign);
   for (Entry& entry : entries_)
     if (entry.seen) apply(entry);
+  // Before hours of work for a file that cannot be written.
+  for (const Entry& entry : entries_)
+    if (entry.names == "--out" && entry.argument.starts_with("FILE") && entry.seen && !entry.given.back().empty())
+      require_writable_file(entry.given.back());
   return true;
 }
 

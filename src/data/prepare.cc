@@ -76,6 +76,7 @@ Tokenizer train_tokenizer(const CorpusIndex& corpus, int vocab_size) {
 }
 
 PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder, int threads) {
+  require_writable_folder(folder);
   log_info("collecting documents");
   const CorpusIndex corpus = scan_corpus(recipe.corpus, threads);
   log_info("{}: {} of {} files kept", corpus.origin,

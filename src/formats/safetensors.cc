@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -20,10 +21,32 @@ struct DTypeFact {
   size_t size;
 };
 constexpr DTypeFact kDTypes[] = {
-    {FileDType::f64, "F64", 8},   {FileDType::f32, "F32", 4},         {FileDType::f16, "F16", 2},
-    {FileDType::bf16, "BF16", 2}, {FileDType::f8_e4m3, "F8_E4M3", 1}, {FileDType::i64, "I64", 8},
-    {FileDType::i32, "I32", 4},   {FileDType::u8, "U8", 1},           {FileDType::boolean, "BOOL", 1},
+    {FileDType::f64, "F64", 8},
+    {FileDType::f32, "F32", 4},
+    {FileDType::f16, "F16", 2},
+    {FileDType::bf16, "BF16", 2},
+    {FileDType::f8_e4m3, "F8_E4M3", 1},
+    {FileDType::f8_e5m2, "F8_E5M2", 1},
+    {FileDType::f8_e8m0, "F8_E8M0", 1},
+    {FileDType::f8_e4m3fnuz, "F8_E4M3FNUZ", 1},
+    {FileDType::f8_e5m2fnuz, "F8_E5M2FNUZ", 1},
+    {FileDType::c64, "C64", 8},
+    {FileDType::i64, "I64", 8},
+    {FileDType::i32, "I32", 4},
+    {FileDType::i16, "I16", 2},
+    {FileDType::i8, "I8", 1},
+    {FileDType::u64, "U64", 8},
+    {FileDType::u32, "U32", 4},
+    {FileDType::u16, "U16", 2},
+    {FileDType::u8, "U8", 1},
+    {FileDType::boolean, "BOOL", 1},
 };
+constexpr bool in_order_of_the_enumeration() {
+  for (size_t i = 0; i < std::size(kDTypes); ++i)
+    if (kDTypes[i].dtype != static_cast<FileDType>(i)) return false;
+  return std::size(kDTypes) == static_cast<size_t>(FileDType::boolean) + 1;
+}
+static_assert(in_order_of_the_enumeration());
 
 // Half precision (IEEE 754 binary16), exact in float.
 float from_f16(uint16_t h) {
@@ -143,6 +166,20 @@ void check_tiling(const SafetensorsFile::Tensors& tensors, std::span<const std::
     fail(ErrorKind::format, file, "{} bytes after the last tensor", data.data() + data.size() - reached);
 }
 
+[[noreturn]] void fail_without_weights(const std::filesystem::path& folder) {
+  const std::vector<std::string> there = safetensors_in(folder);
+  if (there.empty())
+    fail(ErrorKind::file, folder.string(), "holds neither model.safetensors nor model.safetensors.index.json");
+  constexpr size_t kMostNamed = 4;
+  std::string names;
+  for (size_t i = 0; i < std::min(there.size(), kMostNamed); ++i) names += (i ? ", " : "") + there[i];
+  if (there.size() > kMostNamed) names += fmt::format(" and {} more", there.size() - kMostNamed);
+  fail(ErrorKind::file, folder.string(),
+       "has {}, but neither model.safetensors nor model.safetensors.index.json, which says which tensors are in which "
+       "file; take the index from where these files came from",
+       names);
+}
+
 }  // namespace
 
 size_t size_of(FileDType dtype) { return kDTypes[static_cast<int>(dtype)].size; }
@@ -193,6 +230,15 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   check_tiling(tensors_, data, where);
 }
 
+std::vector<std::string> safetensors_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    if (entry->path().extension() == ".safetensors") names.push_back(entry->path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 const FileTensor* SafetensorsFile::find(std::string_view name) const {
   const auto found = tensors_.find(name);
   return found == tensors_.end() ? nullptr : &found->second;
@@ -211,7 +257,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& path) {
   } else if (fs::exists(path / "model.safetensors.index.json", ignored)) {
     checkpoint.open_shards(path / "model.safetensors.index.json");
   } else {
-    fail(ErrorKind::file, path.string(), "holds neither model.safetensors nor model.safetensors.index.json");
+    fail_without_weights(path);
   }
   for (const auto& [name, file] : checkpoint.file_of_) checkpoint.names_.push_back(name);
   return checkpoint;

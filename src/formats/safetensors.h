@@ -18,7 +18,29 @@
 
 namespace ballast {
 
-enum class FileDType : uint8_t { f64, f32, f16, bf16, f8_e4m3, i64, i32, u8, boolean };
+// All types of the format (0.8) with whole bytes: F4 and F6 are not among them. Checkpoint::read says which of them are
+// numbers here; the others can be listed and passed on.
+enum class FileDType : uint8_t {
+  f64,
+  f32,
+  f16,
+  bf16,
+  f8_e4m3,
+  f8_e5m2,
+  f8_e8m0,
+  f8_e4m3fnuz,
+  f8_e5m2fnuz,
+  c64,
+  i64,
+  i32,
+  i16,
+  i8,
+  u64,
+  u32,
+  u16,
+  u8,
+  boolean
+};
 size_t size_of(FileDType dtype);       // bytes of an element
 const char* name_of(FileDType dtype);  // as in the header: "F64", "F32", "F16", "BF16", "F8_E4M3", "I64", ...
 std::optional<FileDType> file_dtype_of(std::string_view name);
@@ -37,6 +59,9 @@ bool read_elements(const FileTensor& tensor, int64_t begin, std::span<float> out
 
 // "(3, 4)"
 std::string shape_text(std::span<const int64_t> shape);
+
+// The names of the *.safetensors files in a folder, sorted. A folder that cannot be read has none.
+std::vector<std::string> safetensors_in(const std::filesystem::path& folder);
 
 class SafetensorsFile {
  public:
@@ -63,7 +88,8 @@ class SafetensorsFile {
 // .safetensors file. Moves, does not copy.
 class Checkpoint {
  public:
-  // Errors as SafetensorsFile's; also Error{format} where index and shards contradict each other.
+  // Errors as SafetensorsFile's; also Error{format} where index and shards contradict each other, and Error{file}
+  // naming what is there where a folder has shards without an index, or no weights at all.
   static Checkpoint open(const std::filesystem::path& path);
 
   const std::vector<std::string>& names() const { return names_; }  // sorted

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
 
 #include "base/error.h"
 #include "base/testing.h"
@@ -58,6 +59,51 @@ TEST_F(Safetensors, ReadsWhatTheHeaderSays) {
   EXPECT_EQ(file.find("b")->bytes[0], std::byte{8});
   EXPECT_EQ(file.find("none")->elements(), 0);
   EXPECT_EQ(file.find("c"), nullptr);
+}
+
+// One tensor of a type that nothing here computes in must not make the others unreadable.
+TEST_F(Safetensors, EveryTypeOfTheFormatIsKnownByItsSize) {
+  const std::map<std::string, size_t> sizes = {
+      {"BOOL", 1},        {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1}, {"F8_E8M0", 1}, {"F8_E4M3FNUZ", 1},
+      {"F8_E5M2FNUZ", 1}, {"I16", 2}, {"U16", 2}, {"F16", 2},     {"BF16", 2},    {"I32", 4},     {"U32", 4},
+      {"F32", 4},         {"C64", 8}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
+  std::string header = "{";
+  size_t end = 0;
+  for (const auto& [name, size] : sizes) {
+    header += (end ? "," : "") +
+              fmt::format(R"("{0}":{{"dtype":"{0}","shape":[3],"data_offsets":[{1},{2}]}})", name, end, end + 3 * size);
+    end += 3 * size;
+  }
+  const Checkpoint c = Checkpoint::open(write("a.safetensors", header + "}", end));
+  for (const auto& [name, size] : sizes) {
+    EXPECT_STREQ(name_of(c.at(name).dtype), name.c_str());
+    EXPECT_EQ(c.at(name).bytes.size(), 3 * size) << name;
+    EXPECT_EQ(c.at(name).elements(), 3) << name;
+  }
+  std::vector<float> out(3);
+  try {
+    c.read("I8", std::vector<int64_t>{3}, std::span<float>(out));
+    ADD_FAILURE() << "read";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind, ErrorKind::unsupported);
+    EXPECT_NE(std::string(e.what()).find("tensor 'I8': is of dtype I8"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(Safetensors, ShardsWithoutTheirIndexAreNamed) {
+  const auto message = [&] {
+    try {
+      Checkpoint::open(dir_);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(message().find("holds neither"), std::string::npos) << message();
+  write("weights-1.safetensors", "{}", 0);
+  write("weights-2.safetensors", "{}", 0);
+  EXPECT_NE(message().find("weights-1.safetensors, weights-2.safetensors"), std::string::npos) << message();
+  EXPECT_NE(message().find("model.safetensors.index.json"), std::string::npos) << message();
 }
 
 TEST_F(Safetensors, BadFilesNameFileAndTensor) {

@@ -61,10 +61,10 @@ void read_experts_ahead(ParamStore& params) {
   constexpr int64_t kWorthwhile = int64_t{256} << 20;
   if (total < kWorthwhile || total > available_memory()) return;
   std::ranges::sort(matrices, {}, [](const auto& m) { return m.data(); });
-  Progress progress("experts", total >> 20, "MiB");
+  Progress progress("experts", total, "bytes");
   for (const auto& m : matrices) {
     read_ahead(m);
-    progress.update((done += std::ssize(m)) >> 20);
+    progress.update(done += std::ssize(m));
   }
   progress.finish();
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <exception>
 #include <numeric>
 #include <optional>
@@ -16,7 +17,10 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "base/utf8.h"
 #include "formats/safetensors_writer.h"
+#include "inspect/carried_files.h"
+#include "inspect/weight_statistics.h"
 #include "model/hub_tensors.h"
 #include "model/weights.h"
 
@@ -27,7 +31,6 @@ namespace {
 constexpr int64_t kTaskElements = 1 << 18;  // of a worker's task, at least
 constexpr size_t kPassedBytes = size_t{16} << 20;
 constexpr uint64_t kMostFiles = 512;  // all are open until the last is written
-constexpr const char* kIndex = "model.safetensors.index.json";
 
 enum class Work {
   pass,    // the stored bytes
@@ -65,6 +68,7 @@ class Converter {
     if (!options.compare.empty()) original_.emplace(Checkpoint::open(options.compare));
     report_.compared = original_.has_value();
     report_.bytes_before = source_.total_bytes();
+    if (options.dtype.empty() || options.dtype == "fp8") report_.ill_scales = fp8_statistics(source_).bad;
     std::set<std::string> ordered;
     for (const std::string& name : hub_.names()) {
       if (!source_.contains(name))
@@ -80,12 +84,11 @@ class Converter {
            report_.bytes_after / options.max_shard_bytes, kMostFiles);
   }
 
+  const Checkpoint& source() const { return source_; }
   uint64_t bytes_after() const { return report_.bytes_after; }
 
   ConvertReport write(const fs::path& folder) {
-    const bool large = report_.bytes_after > uint64_t{64} << 20;
-    unit_ = large ? 20 : 10;
-    Progress progress("convert", static_cast<int64_t>(report_.bytes_after >> unit_), large ? "MiB" : "KiB");
+    Progress progress("convert", static_cast<int64_t>(report_.bytes_after), "bytes");
     progress_ = &progress;
     write_model_folder(
         folder, specs_, [&](size_t i, const TensorSink& sink) { write_tensor(i, sink); }, options_.max_shard_bytes);
@@ -101,16 +104,34 @@ class Converter {
     return source_.file_of(name).string() + ": tensor '" + name + "'";
   }
 
-  // The type to store it in.
+  // The type to store it in. What is small keeps its digits: in BF16 where it is stored so, else in F32.
   FileDType target(const std::string& name, const FileTensor& t) const {
     const HubRole role = hub_.role(name);
     const bool stored_fp8 = t.dtype == FileDType::f8_e4m3;
     if (options_.dtype.empty() || (!is_floating(t.dtype) && !stored_fp8)) return t.dtype;
     if (options_.dtype == "f32") return FileDType::f32;
-    const bool matrix = role == HubRole::matrix || role == HubRole::block_matrix;
-    if (options_.dtype == "bf16") return matrix || stored_fp8 ? FileDType::bf16 : t.dtype;
-    if (stored_fp8 || role == HubRole::block_matrix) return FileDType::f8_e4m3;
-    return matrix ? FileDType::bf16 : t.dtype;
+    if (role == HubRole::scale) return t.dtype;
+    if (options_.dtype == "fp8" && (stored_fp8 || role == HubRole::block_matrix)) return FileDType::f8_e4m3;
+    if (is_small(role, t) && t.dtype != FileDType::bf16) return FileDType::f32;
+    return FileDType::bf16;
+  }
+
+  static bool is_small(HubRole role, const FileTensor& t) {
+    return role == HubRole::full || role == HubRole::bias || (role == HubRole::other && t.shape.size() < 2);
+  }
+
+  // Counts what does not get the type that was asked for, and why.
+  void explain(const std::string& name, const FileTensor& t, FileDType to) {
+    const FileDType asked = options_.dtype == "f32"    ? FileDType::f32
+                            : options_.dtype == "bf16" ? FileDType::bf16
+                                                       : FileDType::f8_e4m3;
+    const HubRole role = hub_.role(name);
+    if (options_.dtype.empty() || to == asked || role == HubRole::scale) return;
+    const char* what = !is_floating(t.dtype)    ? "not computed in by this program"
+                       : role == HubRole::other ? "not of config.json's shape"
+                       : is_small(role, t)      ? "norms, gates and biases, which keep their digits"
+                                                : "embedding, head and MTP projection, as in the hub's FP8 files";
+    ++report_.other_types[fmt::format("{} {}", name_of(to), what)];
   }
 
   void plan(const std::string& name) {
@@ -121,6 +142,8 @@ class Converter {
            shape_text(known->shape));
     const bool stored_fp8 = t.dtype == FileDType::f8_e4m3;
     const FileDType to = target(name, t);
+    explain(name, t, to);
+    if (stored_fp8 && (known || to != t.dtype)) check_scales(name, t, to != t.dtype);
     const bool centered = options_.center_bias && hub_.role(name) == HubRole::bias;
     if (stored_fp8 && to == FileDType::f8_e4m3) {
       add(name, {name, Work::pass}, to, t.shape);
@@ -140,6 +163,22 @@ class Converter {
       add(name, {name, work}, centered ? FileDType::f32 : to, t.shape);
     }
     count(t.dtype, specs_.back().name == name ? specs_.back().dtype : to);
+  }
+
+  // Before a byte is written. Without its scales a matrix of the model is lost, whatever becomes of it.
+  void check_scales(const std::string& name, const FileTensor& t, bool dequantized) const {
+    if (!source_.contains(scale_name(name)))
+      fail(ErrorKind::format, where(name), "is F8_E4M3, but its scales '{}' are not there", scale_name(name));
+    if (!dequantized) return;
+    std::vector<float> scales;
+    const Fp8Shape shape = matrix_of(t.shape);
+    read_scales(source_, name, shape, where(name), scales);
+    const auto bad = std::find_if(scales.begin(), scales.end(), [](float s) { return !std::isfinite(s); });
+    if (bad == scales.end()) return;
+    const int64_t block = bad - scales.begin();
+    fail(ErrorKind::format, where(name),
+         "the scale of its block ({}, {}) is {}, so that its values are lost; take the tensor from another copy",
+         block / shape.block_cols(), block % shape.block_cols(), *bad);
   }
 
   void add(const std::string& name, Planned planned, FileDType dtype, std::vector<int64_t> shape) {
@@ -252,7 +291,7 @@ class Converter {
     if (interrupted()) fail(ErrorKind::interrupted, "convert", "interrupted; nothing was written");
     sink(bytes);
     written_ += bytes.size();
-    progress_->update(static_cast<int64_t>(written_ >> unit_));
+    progress_->update(static_cast<int64_t>(written_));
   }
 
   static void drop_rows(const FileTensor& t, const Fp8Shape& shape, int64_t begin, int64_t end) {
@@ -272,39 +311,9 @@ class Converter {
   std::vector<float> source_scales_, original_scales_;  // of the tensor in work
   std::vector<std::vector<std::byte>> results_;         // of its tasks
   uint64_t written_ = 0;
-  int unit_ = 0;  // of progress: 2^unit_ bytes
   Progress* progress_ = nullptr;
   ConvertReport report_;
 };
-
-bool is_weight_file(const std::string& name) {
-  return (name.starts_with("model") && name.ends_with(".safetensors")) || name == kIndex;
-}
-
-// The same weights in another program's format: carried, they would contradict the new ones.
-bool is_other_weights(const fs::path& name) {
-  constexpr std::string_view kExtensions[] = {".bin", ".pt", ".pth", ".gguf", ".onnx", ".h5", ".msgpack", ".ckpt"};
-  const std::string text = name.string();
-  return std::find(std::begin(kExtensions), std::end(kExtensions), name.extension().string()) !=
-             std::end(kExtensions) ||
-         text.ends_with(".bin.index.json");
-}
-
-void carry_files(const fs::path& from, const fs::path& to, ConvertReport& report) {
-  std::vector<fs::path> entries;
-  for (const auto& entry : fs::directory_iterator(from)) entries.push_back(entry.path());
-  std::sort(entries.begin(), entries.end());
-  for (const fs::path& entry : entries) {
-    const std::string name = entry.filename().string();
-    if (is_weight_file(name) || name == "config.json" || name == kChecksumList) continue;
-    if (fs::is_directory(entry) || is_other_weights(entry.filename())) {
-      report.left_out.push_back(fs::is_directory(entry) ? name + "/" : name);
-    } else {
-      write_file_atomic(to / name, read_file(entry));
-      report.carried.push_back(name);
-    }
-  }
-}
 
 void write_config(const fs::path& from, const fs::path& to, const std::string& dtype) {
   if (dtype.empty()) return write_file_atomic(to / "config.json", read_file(from / "config.json"));
@@ -313,14 +322,19 @@ void write_config(const fs::path& from, const fs::path& to, const std::string& d
   write_file_atomic(to / "config.json", config.dump(2) + "\n");
 }
 
-void check_space(const fs::path& parent, uint64_t bytes) {
+void check_space(const fs::path& there, const fs::path& to, uint64_t bytes) {
   std::error_code error;
-  fs::path existing = fs::absolute(parent);
-  while (!fs::exists(existing, error) && existing.has_relative_path()) existing = existing.parent_path();
-  const fs::space_info space = fs::space(existing, error);
+  const fs::space_info space = fs::space(there, error);
   if (!error && space.available < bytes)
-    fail(ErrorKind::device, parent.string(), "the checkpoint will take {}, and the disk has {} left",
+    fail(ErrorKind::device, to.string(), "the checkpoint will take {}, and the disk has {} left",
          format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(space.available)));
+}
+
+void check_place(const fs::path& from, const fs::path& to) {
+  const fs::path inside = fs::weakly_canonical(fs::absolute(to)).lexically_relative(fs::canonical(from));
+  if (!inside.empty() && *inside.begin() != "..")
+    fail(ErrorKind::usage, to.string(), "lies in the folder that is converted, {}; name a place beside it",
+         from.string());
 }
 
 void check_options(const fs::path& to, const ConvertOptions& o) {
@@ -334,36 +348,45 @@ void check_options(const fs::path& to, const ConvertOptions& o) {
     fail(ErrorKind::usage, to.string(), "is there already; a conversion makes a new folder");
 }
 
-std::string joined(const std::vector<std::string>& names) { return fmt::format("{}", fmt::join(names, ", ")); }
+std::string joined(const std::vector<std::string>& names) {
+  return printable(fmt::format("{}", fmt::join(names, ", ")));
+}
 
 }  // namespace
 
 ConvertReport convert(const fs::path& from, const fs::path& to_given, const ConvertOptions& options) {
   const double start = steady_seconds();
   const fs::path to = to_given.has_filename() ? to_given : to_given.parent_path();  // "out/" is "out"
+  const fs::path parent = to.has_parent_path() ? to.parent_path() : fs::path(".");
   check_options(to, options);
   if (!fs::is_directory(from)) fail(ErrorKind::file, from.string(), "not a model folder");
+  check_place(from, to);
+  const fs::path there = require_writable_folder(parent);
   const bool listed = verify_checksums(from);  // where it is a checkpoint of ours
   Converter converter(from, options);
-  check_space(to.parent_path(), converter.bytes_after());
-  if (to.has_parent_path()) fs::create_directories(to.parent_path());
-  const fs::path partial = to.parent_path() / (".partial-" + to.filename().string());
+  const CarriedFiles others = list_carried_files(from, converter.source());
+  check_space(there, to, converter.bytes_after() + others.bytes);
+  fs::create_directories(parent);
+  const fs::path partial = parent / (".partial-" + to.filename().string());
   if (!fs::create_directory(partial))
     fail(ErrorKind::usage, partial.string(),
          "is there already: another conversion is writing it, or one was killed; remove it then");
   ConvertReport report;
   try {
     report = converter.write(partial);
-    carry_files(from, partial, report);
+    carry_files(others, from, partial);
     write_config(from, partial, options.dtype);
     if (listed) write_checksums(partial);
     fs::rename(partial, to);
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(partial, ignored);
+    for (fs::path made = parent; made != there && fs::remove(made, ignored);) made = made.parent_path();
     throw;
   }
-  sync_folder(to.has_parent_path() ? to.parent_path() : fs::path("."));
+  sync_folder(parent);
+  report.carried = others.names;
+  report.left_out = others.left_out;
   report.seconds = steady_seconds() - start;
   return report;
 }
@@ -376,6 +399,9 @@ Json ConvertReport::to_json() const {
   json["bytes_after"] = bytes_after;
   json["files"] = files;
   json["missing_tensors"] = missing;
+  Json& others = json["other_types"] = Json::object();
+  for (const auto& [what, n] : other_types) others[what] = n;
+  json["ill_scales"] = Json(Json::Array(ill_scales.begin(), ill_scales.end()));
   json["carried"] = Json(Json::Array(carried.begin(), carried.end()));
   json["left_out"] = Json(Json::Array(left_out.begin(), left_out.end()));
   json["seconds"] = seconds;
@@ -408,6 +434,10 @@ std::string ConvertReport::to_text() const {
   else if (quantized)
     text += fmt::format("quantized   {} codes with {} scales, largest relative error {:.3g}\n", change.codes,
                         change.scales, change.largest_relative_error);
+  for (const auto& [what, n] : other_types) text += fmt::format("stays       {} {}\n", n, what);
+  if (!ill_scales.empty())
+    text += fmt::format("ill         {} FP8 tensor{} passed on with scales that cannot be ({})\n", ill_scales.size(),
+                        ill_scales.size() == 1 ? "" : "s", printable(ill_scales.front()));
   if (!carried.empty()) text += "carried     " + joined(carried) + "\n";
   if (!left_out.empty()) text += "left out    " + joined(left_out) + "\n";
   return text;

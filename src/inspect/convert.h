@@ -14,9 +14,9 @@ namespace ballast {
 
 struct ConvertOptions {
   // Empty: as stored. "f32": every number. "bf16": matrices; norms, gate and biases, which are small and must not lose
-  // digits, keep the type they have. "fp8": the matrices of attention and feed-forward networks, with
-  // scales, as in the hub's DeepSeek-V3; embedding, head and the MTP layer's projection in bf16, the rest as it is.
-  // Tensors that are FP8 already pass through to FP8 untouched, codes and scales byte for byte.
+  // digits, stay in bf16 where they are in it and are f32 else. "fp8": the matrices of attention and feed-forward
+  // networks, with scales, as in the hub's DeepSeek-V3; the others as with bf16. Tensors that are FP8 already pass
+  // through to FP8 untouched, codes and scales byte for byte; types that nothing here computes in always do.
   std::string dtype;
   uint64_t max_shard_bytes = 5'000'000'000;
   bool center_bias = false;       // subtracts each router bias's mean, to which routing is blind; in f32
@@ -28,7 +28,9 @@ struct ConvertReport {
   std::map<std::string, int64_t> tensors;  // how many by "F8_E4M3 -> BF16", "F32 as they were"
   uint64_t bytes_before = 0, bytes_after = 0;
   int64_t files = 0;
-  int64_t missing = 0;    // tensors that config.json asks for and the source has not
+  std::map<std::string, int64_t> other_types;  // how many did not get the type that was asked for: "F32 norms, ..."
+  std::vector<std::string> ill_scales;         // FP8 that is passed on with scales that cannot be (Fp8Statistics::bad)
+  int64_t missing = 0;                         // tensors that config.json asks for and the source has not
   int64_t quantized = 0;  // tensors
   bool compared = false;  // `change` is against ConvertOptions::compare, else against the source's values
   Fp8Change change;
@@ -40,9 +42,10 @@ struct ConvertReport {
 };
 
 // Streams: in memory are a block of rows per thread and the files' headers, whatever the size of the checkpoint. `to`
-// is written under another name in the same folder and renamed when whole. Throws Error{usage} where `to` exists or an
-// option says nothing, Error{device} with the figures where the disk is too small, Error{format, shape, unsupported}
-// naming file and tensor, Error{interrupted}; nothing is left behind then.
+// is written under another name in the same folder and renamed when whole. Throws Error{usage} where `to` exists, lies
+// in `from` or an option says nothing, Error{file} where it cannot be made, Error{device} with the figures where the
+// disk is too small, Error{format, shape, unsupported} naming file and tensor (FP8 without its scales, and FP8 to be
+// dequantized with scales that are not finite, among them), Error{interrupted}; nothing is left behind then.
 ConvertReport convert(const std::filesystem::path& from, const std::filesystem::path& to,
                       const ConvertOptions& options);
 

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "inspect/router_probe.h"
 #include "inspect/run_health.h"
 #include "inspect/weight_statistics.h"
@@ -55,8 +56,13 @@ class Examination {
   }
 
   std::vector<Finding> findings() {
-    if (config_.moe_layers().empty()) return {{.check = "router", .figure = "no MoE layers: nothing to examine"}};
-    std::vector<Finding> list = {gates(), rows(), foreign_biases()};
+    std::vector<Finding> list;
+    if (const Fp8Statistics fp8 = fp8_statistics(weights_); fp8.tensors > 0) list.push_back(scales(fp8));
+    if (config_.moe_layers().empty()) {
+      list.push_back({.check = "router", .figure = "no MoE layers: nothing to examine"});
+      return list;
+    }
+    for (Finding f : {gates(), rows(), foreign_biases()}) list.push_back(std::move(f));
     const bool biased = config_.topk_method == "noaux_tc";
     list.push_back(biased ? presence()
                           : Finding{.check = "bias",
@@ -73,7 +79,7 @@ class Examination {
   void look_at(const Router& r) {
     const bool whole = !r.gate.empty() && finite(r.gate);
     if (r.gate.empty())
-      bad_gates_.push_back(r.gate_name + " is not there");
+      bad_gates_.push_back(lost(r.gate_name, r.gate_dtype));
     else if (!whole)
       bad_gates_.push_back(r.gate_name + " has values that are not finite");
     else if (*r.gate_dtype == FileDType::f8_e4m3)
@@ -81,7 +87,7 @@ class Examination {
     if (whole) norms_[r.layer] = row_norms(r);
     if (!r.has_bias) return;
     if (r.bias.empty())
-      bad_biases_.push_back(r.bias_name + " is not there");
+      bad_biases_.push_back(lost(r.bias_name, r.bias_dtype));
     else if (!finite(r.bias))
       bad_biases_.push_back(r.bias_name + " has values that are not finite");
     else if (*r.bias_dtype != FileDType::f32 && *r.bias_dtype != FileDType::f64)
@@ -89,6 +95,11 @@ class Examination {
     if (r.bias.empty() || !finite(r.bias)) return;
     shapes_[r.layer] = bias_shape(r.bias);
     if (whole) probes_[r.layer] = probe_router(*device_, route_, r, norm_before(r.layer), options_.probe_rows);
+  }
+
+  static std::string lost(const std::string& name, const std::optional<FileDType>& dtype) {
+    return name +
+           (dtype ? fmt::format(" is stored as {} and cannot be decoded", ballast::name_of(*dtype)) : " is not there");
   }
 
   // The weight of the norm that the gate's input comes from; ones where it is missing, which `inspect` says.
@@ -113,9 +124,19 @@ class Examination {
   static Finding listed(const char* check, const std::vector<std::string>& bad, std::string good) {
     Finding f{.check = check, .value = static_cast<double>(bad.size()), .threshold = 0};
     f.health = bad.empty() ? Health::good : Health::ill;
-    f.figure = bad.empty()
-                   ? std::move(good)
-                   : bad.front() + (bad.size() > 1 ? fmt::format(" (and {} more like it)", bad.size() - 1) : "");
+    f.figure = bad.empty() ? std::move(good)
+                           : printable(bad.front()) +
+                                 (bad.size() > 1 ? fmt::format(" (and {} more like it)", bad.size() - 1) : "");
+    return f;
+  }
+
+  static Finding scales(const Fp8Statistics& fp8) {
+    Finding f =
+        listed("FP8 scales", fp8.lost.empty() ? fp8.bad : fp8.lost,
+               fmt::format("{} FP8 tensors, each with scales that are positive, finite and normal", fp8.tensors));
+    if (fp8.lost.empty() && !fp8.bad.empty()) f.health = Health::note;  // a block of zeros, or next to it
+    f.meaning = "an FP8 matrix is codes times scales: without them, or with one that is no number, its values are lost";
+    f.advice = "take the tensor and its scales from the checkpoint this one was made of";
     return f;
   }
 
@@ -313,7 +334,7 @@ Json Diagnosis::to_json() const {
 }
 
 std::string Diagnosis::to_text(bool all) const {
-  std::string text = checkpoint + (run.empty() ? "" : ", of the run " + run) + "\n";
+  std::string text = printable(checkpoint) + (run.empty() ? "" : ", of the run " + run) + "\n";
   int64_t notes = 0, ills = 0;
   for (const Finding& f : findings) {
     notes += f.health == Health::note;

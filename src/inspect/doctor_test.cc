@@ -16,6 +16,7 @@ namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 using testing::edited_model, testing::Edit, testing::floats_of, testing::tiny_bias, testing::tiny_model;
+using testing::rewritten_model, testing::set_scale;
 
 const Finding& finding(const Diagnosis& d, const std::string& check) {
   for (const Finding& f : d.findings)
@@ -106,6 +107,36 @@ TEST(Doctor, BiasesLostOrNarrowed) {
   const Diagnosis on_logits = examine(
       edited_model(work.path() / "logits", {{"model.layers.1.mlp.gate.bias", {ramp(0, 1), FileDType::f32, {12}}}}), {});
   EXPECT_EQ(finding(on_logits, "gate bias").health, Health::ill);
+}
+
+TEST(Doctor, Fp8WithoutItsScales) {
+  const TemporaryFolder work;
+  const std::string name = "model.layers.1.mlp.experts.3.up_proj.weight", scales = name + "_scale_inv";
+  convert(tiny_model(), work / "good", {.dtype = "fp8"});
+  const auto examined = [&](const char* folder, auto&& change) {
+    return examine(rewritten_model(work / "good", work / folder, change), {.threads = 1});
+  };
+  EXPECT_EQ(finding(examine(work / "good", {.threads = 1}), "FP8 scales").health, Health::good);
+  const Diagnosis nan = examined("nan", [&](auto& tensors) { set_scale(tensors[scales], NAN); });
+  EXPECT_EQ(finding(nan, "FP8 scales").health, Health::ill);
+  EXPECT_NE(finding(nan, "FP8 scales").figure.find(name), std::string::npos);
+  EXPECT_FALSE(nan.healthy());
+  const Diagnosis gone = examined("gone", [&](auto& tensors) { tensors.erase(scales); });
+  EXPECT_NE(finding(gone, "FP8 scales").figure.find(name + ": its scales are missing"), std::string::npos);
+  EXPECT_FALSE(gone.healthy());
+  const Diagnosis zero = examined("zero", [&](auto& tensors) { set_scale(tensors[scales], 0); });
+  EXPECT_EQ(finding(zero, "FP8 scales").health, Health::note);
+  EXPECT_TRUE(zero.healthy());
+}
+
+TEST(Doctor, AGateInATypeThatIsNoNumberHere) {
+  const TemporaryFolder work;
+  const std::string gate = "model.layers.1.mlp.gate.weight";
+  const fs::path folder =
+      rewritten_model(tiny_model(), work / "m", [&](auto& tensors) { tensors[gate].spec.dtype = FileDType::u32; });
+  const Diagnosis d = examine(folder, {.threads = 1});
+  EXPECT_EQ(finding(d, "gate").health, Health::ill);
+  EXPECT_NE(finding(d, "gate").figure.find(gate + " is stored as U32 and cannot be decoded"), std::string::npos);
 }
 
 TEST(Doctor, RowsOfTheGate) {

@@ -1,7 +1,9 @@
 // For this module's tests: a copy of the small reference model with some of its tensors changed.
 #pragma once
 
+#include <cstring>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -59,5 +61,35 @@ inline std::filesystem::path edited_model(const std::filesystem::path& folder,
   write_file_atomic(folder / "config.json", read_file(tiny_model() / "config.json"));
   return folder;
 }
+
+// A tensor as it lies in a file.
+struct RawTensor {
+  TensorSpec spec;
+  std::vector<std::byte> bytes;
+};
+
+// The model `from` with its tensors as `change` leaves them, whatever that makes of them; config.json comes along.
+inline std::filesystem::path rewritten_model(const std::filesystem::path& from, const std::filesystem::path& folder,
+                                             const std::function<void(std::map<std::string, RawTensor>&)>& change) {
+  const Checkpoint c = Checkpoint::open(from);
+  std::map<std::string, RawTensor> tensors;
+  for (const std::string& name : c.names()) {
+    const FileTensor& t = c.at(name);
+    tensors[name] = {{name, t.dtype, t.shape}, {t.bytes.begin(), t.bytes.end()}};
+  }
+  change(tensors);
+  std::vector<TensorSpec> specs;
+  std::vector<std::vector<std::byte>> data;
+  for (const auto& [name, t] : tensors) {
+    specs.push_back({name, t.spec.dtype, t.spec.shape});
+    data.push_back(t.bytes);
+  }
+  write_model_folder(folder, specs, [&](size_t i, const TensorSink& sink) { sink(data[i]); });
+  write_file_atomic(folder / "config.json", read_file(from / "config.json"));
+  return folder;
+}
+
+// `value` as the first scale of an FP8 tensor.
+inline void set_scale(RawTensor& scales, float value) { std::memcpy(scales.bytes.data(), &value, sizeof value); }
 
 }  // namespace ballast::testing

@@ -155,12 +155,12 @@ Json comparison_json(const Checkpoint& checkpoint, const ParamTable& table) {
 Json router_json(const Router& r) {
   Json json = Json::object();
   json["layer"] = r.layer;
+  if (r.gate_dtype) json["gate"]["dtype"] = name_of(*r.gate_dtype);
   if (const std::vector<double> norms = row_norms(r); !norms.empty()) {
     const auto [low, high] = std::minmax_element(norms.begin(), norms.end());
     double mean = 0;
     for (const double n : norms) mean += n / static_cast<double>(norms.size());
-    Json& gate = json["gate"] = Json::object();
-    gate["dtype"] = name_of(*r.gate_dtype);
+    Json& gate = json["gate"];
     gate["row_norm_min"] = *low;
     gate["row_norm_mean"] = mean;
     gate["row_norm_max"] = *high;
@@ -208,7 +208,10 @@ void add_weights(const Checkpoint& checkpoint, Json& json, bool all) {
 
 void add_model(const fs::path& folder, Json& json, bool all) {
   const ModelConfig announced = read_model_config(folder);
-  if (!has_weights(folder)) return add_shape(announced, json, 2, 0);
+  if (!has_weights(folder)) {
+    if (const auto files = safetensors_in(folder); !files.empty()) json["files_without_index"] = names_json(files);
+    return add_shape(announced, json, 2, 0);
+  }
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const ModelConfig config = read_model_config(folder, checkpoint);
   const ParamTable table = make_param_table(config);

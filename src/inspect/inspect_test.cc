@@ -15,7 +15,7 @@
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
-using testing::edited_model, testing::tiny_bias, testing::tiny_model;
+using testing::edited_model, testing::rewritten_model, testing::tiny_bias, testing::tiny_model;
 
 const Json& layer_of(const Json& found, int64_t layer) {
   for (const Json& r : found.at("routers").as_array())
@@ -162,8 +162,48 @@ TEST(Inspect, Fp8ScalesThatCannotBe) {
   EXPECT_EQ(s.scales, 4);
   EXPECT_EQ(s.degenerate, 3);
   EXPECT_EQ(s.smallest, 1);
-  EXPECT_EQ(s.bad, (std::vector<std::string>{"a: 3 degenerate scales", "b of (200, 130): its scales are of (1, 2)",
-                                             "c: its scales are missing"}));
+  EXPECT_EQ(s.bad,
+            (std::vector<std::string>{"a: 3 degenerate scales, 1 of them not finite",
+                                      "b of (200, 130): its scales are of (1, 2)", "c: its scales are missing"}));
+  EXPECT_EQ(s.lost, s.bad);
+}
+
+TEST(Inspect, ShardsWithoutTheirIndex) {
+  const TemporaryFolder work;
+  const fs::path folder = edited_model(work / "m", {});
+  fs::rename(folder / "model.safetensors", folder / "weights-1.safetensors");
+  const Json found = inspect(folder, false);
+  EXPECT_EQ(found.at("files_without_index").dump(), "[\"weights-1.safetensors\"]");
+  const std::string text = inspect_text(found);
+  EXPECT_NE(text.find("model.safetensors.index.json"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 safetensors:\n  weights-1.safetensors"), std::string::npos) << text;
+  EXPECT_EQ(text.find("none here"), std::string::npos) << text;
+}
+
+TEST(Inspect, TypesThatNothingHereComputesIn) {
+  const TemporaryFolder work;
+  const std::string gate = "model.layers.1.mlp.gate.weight";
+  const fs::path folder = rewritten_model(tiny_model(), work / "m", [&](auto& tensors) {
+    tensors["extra"] = {{"extra", FileDType::i8, {3}}, std::vector<std::byte>(3)};
+    tensors[gate].spec.dtype = FileDType::u32;
+  });
+  const Json found = inspect(folder, true);
+  EXPECT_EQ(found.at("weights").at("dtypes").at("I8").as_int(), 1);
+  EXPECT_EQ(found.at("tensors").at("unexpected").dump(), "[\"extra\"]");
+  EXPECT_FALSE(layer_of(found, 1).at("gate").find("row_norm_min"));
+  const std::string text = inspect_text(found);
+  EXPECT_NE(text.find("layer   1  U32 cannot be decoded"), std::string::npos) << text;
+}
+
+TEST(Inspect, NamesDoNotWriteToTheTerminal) {
+  const TemporaryFolder work;
+  const std::string name = "a\x1B[31m\nlayer";
+  const fs::path folder = edited_model(work / "m", {{name, {{{1}}, FileDType::f32, {1}}}});
+  const Json found = inspect(folder, true);
+  const std::string text = inspect_text(found);
+  EXPECT_EQ(text.find('\x1B'), std::string::npos) << text;
+  EXPECT_NE(text.find("1 unexpected, not used:\n  a\\x1b[31m\\nlayer\n"), std::string::npos) << text;
+  EXPECT_EQ(found.at("tensors").at("unexpected").as_array()[0].as_string(), name);
 }
 
 }  // namespace

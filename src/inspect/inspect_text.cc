@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/human.h"
+#include "base/utf8.h"
 #include "inspect/inspect.h"
 
 namespace ballast {
@@ -19,7 +20,7 @@ std::string bytes(const Json& json, const char* key) { return format_bytes(numbe
 std::string names_text(const char* title, const Json::Array& names) {
   if (names.empty()) return {};
   std::string text = fmt::format("{} {}\n", names.size(), title);
-  for (size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) text += "  " + names[i].as_string() + "\n";
+  for (size_t i = 0; i < std::min(names.size(), kMostNamed); ++i) text += "  " + printable(names[i].as_string()) + "\n";
   if (names.size() > kMostNamed) text += fmt::format("  and {} more (--json names all)\n", names.size() - kMostNamed);
   return text;
 }
@@ -101,7 +102,9 @@ std::string router_lines(const Json::Array& routers) {
   std::string text = "routers     rows of the gate: 2-norm; bias\n";
   for (const Json& r : routers) {
     text += fmt::format("  layer {:>3} ", whole(r, "layer"));
-    if (const Json* g = r.find("gate"))
+    if (const Json* g = r.find("gate"); g && !g->find("row_norm_min"))
+      text += fmt::format(" {} cannot be decoded", text_of(*g, "dtype"));
+    else if (g)
       text += fmt::format(" {} {:.4g} to {:.4g}, mean {:.4g}", text_of(*g, "dtype"), number(*g, "row_norm_min"),
                           number(*g, "row_norm_max"), number(*g, "row_norm_mean"));
     else
@@ -119,7 +122,7 @@ std::string list_lines(const Json::Array& list) {
   for (const Json& t : list) {
     std::string shape;
     for (const Json& n : t.at("shape").as_array()) shape += (shape.empty() ? "" : ", ") + std::to_string(n.as_int());
-    text += fmt::format("  {:<64} {:<8} ({})\n", text_of(t, "name"), text_of(t, "dtype"), shape);
+    text += fmt::format("  {:<64} {:<8} ({})\n", printable(text_of(t, "name")), text_of(t, "dtype"), shape);
   }
   return text;
 }
@@ -138,13 +141,17 @@ std::string shard_lines(const Json& s) {
 }  // namespace
 
 std::string inspect_text(const Json& found) {
-  std::string text = text_of(found, "path") + "\n";
+  std::string text = printable(text_of(found, "path")) + "\n";
   if (const Json* shard = found.find("shard")) return text + shard_lines(*shard);
   if (const Json* shape = found.find("shape"))
     text += shape_lines(*shape) + parameter_lines(found.at("parameters")) +
             memory_lines(found.at("decoding"), found.at("memory"));
   if (const Json* weights = found.find("weights"))
     text += weight_line(*weights);
+  else if (const Json* files = found.find("files_without_index"))
+    text +=
+        "weights     not to be opened: model.safetensors.index.json, which says what is in which file, is not here\n" +
+        names_text("safetensors:", files->as_array());
   else if (found.find("shape"))
     text += "weights     none here\n";
   if (const Json* fp8 = found.find("fp8")) text += fp8_lines(*fp8);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "formats/fp8_blocks.h"
 #include "model/weights.h"
 
@@ -16,7 +17,11 @@ std::vector<float> read_if_there(const Checkpoint& checkpoint, const HubTensor& 
   if (!found || found->shape != t.shape) return {};
   dtype = found->dtype;
   std::vector<float> values(static_cast<size_t>(t.size()));
-  read_weight(checkpoint, t.name, t.shape, std::span<float>(values));
+  try {
+    read_weight(checkpoint, t.name, t.shape, std::span<float>(values));
+  } catch (const Error&) {
+    return {};
+  }
   return values;
 }
 
@@ -49,6 +54,10 @@ std::vector<double> row_norms(const Router& router) {
 Fp8Statistics fp8_statistics(const Checkpoint& checkpoint) {
   Fp8Statistics s;
   s.smallest = INFINITY;
+  const auto lose = [&](std::string why) {
+    s.bad.push_back(why);
+    s.lost.push_back(std::move(why));
+  };
   for (const std::string& name : checkpoint.names()) {
     const FileTensor& t = checkpoint.at(name);
     if (t.dtype != FileDType::f8_e4m3) continue;
@@ -56,30 +65,33 @@ Fp8Statistics fp8_statistics(const Checkpoint& checkpoint) {
     s.codes += t.elements();
     const FileTensor* stored = checkpoint.find(scale_name(name));
     if (!stored) {
-      s.bad.push_back(name + ": its scales are missing");
+      lose(name + ": its scales are missing");
       continue;
     }
     const bool matrix = t.shape.size() == 2;
     const Fp8Shape shape = matrix ? Fp8Shape{t.shape[0], t.shape[1]} : Fp8Shape{};
     if (!matrix || stored->shape != std::vector<int64_t>{shape.block_rows(), shape.block_cols()}) {
-      s.bad.push_back(
-          fmt::format("{} of {}: its scales are of {}", name, shape_text(t.shape), shape_text(stored->shape)));
+      lose(fmt::format("{} of {}: its scales are of {}", name, shape_text(t.shape), shape_text(stored->shape)));
       continue;
     }
     std::vector<float> scales(static_cast<size_t>(shape.blocks()));
     if (!read_elements(*stored, 0, scales)) {
-      s.bad.push_back(fmt::format("{}: its scales are {}", name, name_of(stored->dtype)));
+      lose(fmt::format("{}: its scales are {}", name, name_of(stored->dtype)));
       continue;
     }
-    int64_t degenerate = 0;
+    int64_t degenerate = 0, infinite = 0;
     for (const float scale : scales) {
       const bool good = scale > 0 && std::isnormal(scale);
       degenerate += !good;
+      infinite += !std::isfinite(scale);
       if (good) s.smallest = std::min<double>(s.smallest, scale), s.largest = std::max<double>(s.largest, scale);
     }
     s.scales += shape.blocks();
     s.degenerate += degenerate;
-    if (degenerate) s.bad.push_back(fmt::format("{}: {} degenerate scales", name, degenerate));
+    if (infinite)
+      lose(fmt::format("{}: {} degenerate scales, {} of them not finite", name, degenerate, infinite));
+    else if (degenerate)
+      s.bad.push_back(fmt::format("{}: {} degenerate scales", name, degenerate));
   }
   if (s.largest == 0) s.smallest = 0;
   return s;

@@ -11,7 +11,8 @@
 
 namespace ballast {
 
-// One MoE layer's router as stored. What is not in the checkpoint, or of another shape, is absent.
+// One MoE layer's router as stored. What is not in the checkpoint, or of another shape, is absent; what cannot be
+// decoded (an integer type, FP8 without its scales) has its type and no values.
 struct Router {
   int layer = 0;
   int64_t experts = 0;
@@ -32,6 +33,7 @@ struct Fp8Statistics {
   double smallest = 0, largest = 0;  // of the scales that are not degenerate
   int64_t degenerate = 0;            // zero, negative, not finite or not a normal number
   std::vector<std::string> bad;      // "NAME: its scales are missing", "NAME: 3 degenerate scales", ...
+  std::vector<std::string> lost;     // those of them that have no values: no scales, others' scales, scales not finite
 };
 Fp8Statistics fp8_statistics(const Checkpoint& checkpoint);
 

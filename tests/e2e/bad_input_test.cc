@@ -44,6 +44,11 @@ class BadInput : public testing::Test {
     spill(w / "nofield.jsonl", "{\"code\": \"a = 1\"}\n");
     spill(w / "vectors.txt", "x");
     spill(w / "torn/metrics.jsonl", "{\"step\": 1,\n{\"step\": 2}\n");
+    fs::copy(kGolden, w / "loose", fs::copy_options::recursive);
+    fs::rename(w / "loose/model.safetensors", w / "loose/weights-1.safetensors");
+    const std::string forged = R"({"a\u001b[31m\nforged":{"dtype":"Q4","shape":[1],"data_offsets":[0,1]}})";
+    spill(w / "forged.safetensors",
+          std::string(1, static_cast<char>(forged.size())) + std::string(7, '\0') + forged + "x");
   }
   static void TearDownTestSuite() { delete work_; }
 
@@ -118,7 +123,9 @@ TEST_F(BadInput, Paths) {
   expect_refused({"convert", at("cut"), "--out", at("new")}, {"cut/model.safetensors"});
   expect_refused({"convert", at("mislabelled"), "--out", at("new"), "--dtype", "bf16"}, {"mislabelled", "tensor"});
   expect_refused({"convert", at("other"), "--out", at("new"), "--dtype", "bf16"}, {"other", "embed_tokens", "(68, 26)"});
+  expect_refused({"convert", kGolden, "--out", kGolden / "inside"}, {"inside", "is converted"});
   expect_refused({"doctor", at("nowhere")}, {"nowhere"});
+  expect_refused({"doctor", at(std::string(300, 'n'))}, {"nnn/config.json: cannot read it: File name too long"});
   expect_refused({"doctor", at("torn")}, {"torn"});
   expect_refused({"roofline", at("nowhere.json")}, {"nowhere.json"});
   expect_refused({"report", at("nowhere")}, {"nowhere"});
@@ -130,6 +137,9 @@ TEST_F(BadInput, Paths) {
   expect_refused(training({"--out", at("vectors.txt") / "run"}), {"vectors.txt"});
   expect_refused({"tokenizer", "train", "--source", at("src"), "--vocab-size=300", "--out", at("nowhere/t.json")},
                  {"nowhere/t.json"});
+  EXPECT_EQ(run({"tokenizer", "train", "--source", at("src"), "--vocab-size=300", "--out", at("nowhere/t.json")})
+                .err.find("tokens in"),
+            std::string::npos);  // said before the work, not after
   expect_refused({"roofline", kGolden, "--out", at("nowhere/r.txt")}, {"nowhere/r.txt"});
   expect_refused({"report", at("torn")}, {"metrics.jsonl"});
   expect_refused({"train"}, {"data.train_shard"});
@@ -182,6 +192,8 @@ TEST_F(BadInput, Weights) {
   expect_refused({"verify", at("cut")}, {"model.safetensors"});
   expect_refused({"inspect", at("cut")}, {"model.safetensors"});
   expect_refused({"verify", at("mislabelled")}, {"model.safetensors"});
+  expect_refused({"inspect", at("forged.safetensors")}, {"a\\x1b[31m\\nforged"});
+  expect_refused({"generate", "-m", at("loose"), "-p", "x"}, {"weights-1.safetensors", "model.safetensors.index.json"});
   expect_refused({"verify", at("other")}, {"(67, 26)", "(68, 26)"});
   expect_refused(training({"--init-from", kGolden}), {"model.safetensors", "model.embed_tokens.weight"});
 }

@@ -157,6 +157,35 @@ TEST(Convert, ToFp8AndAnotherFileSize) {
   EXPECT_TRUE(slurp(work / "same/model.safetensors") == slurp(work / "again/model.safetensors"));
 }
 
+// A name without a folder is one in the folder that the command runs in.
+TEST(Output, ABareNameOfAFileOrFolder) {
+  TemporaryFolder work;
+  write_tiny_sources(work / "src");
+  const std::string golden = kSource / "tests/golden/v3-tiny", shape = golden + "/config.json";
+  const auto there = [&] { (void)!chdir(work.path().c_str()); };
+  const auto expect_made = [&](std::vector<std::string> line, const std::string& name, const std::string& file = "") {
+    line.insert(line.end(), {"--out", name});
+    const Result r = run(line, there);
+    EXPECT_EQ(r.code, 0) << line[0] << "\n" << r.err;
+    EXPECT_TRUE(fs::exists(file.empty() ? work / name : work / name / file)) << line[0];
+  };
+  expect_made({"convert", golden}, "converted", "model.safetensors");
+  expect_made({"corpus", "--source", "src", "--vocab-size", "300"}, "data", "train.shard");
+  expect_made({"corpus", "report", "data"}, "corpus.txt");
+  expect_made({"tokenizer", "train", "--source", "src", "--vocab-size", "300"}, "t.json");
+  expect_made({"tokenizer", "encode", "t.json", "-p", "x"}, "ids.txt");
+  std::vector<std::string> training = tiny_training("data");
+  training.insert(training.end(), {"--schedule.steps=2", "-t", "1"});
+  expect_made(training, "run", "metrics.jsonl");
+  expect_made({"report", "run"}, "page.html");
+  expect_made({"report", "run", "run"}, "pages.html");
+  expect_made({"inspect", golden}, "inspect.txt");
+  expect_made({"doctor", golden}, "doctor.txt");
+  expect_made({"verify", golden}, "verify.txt");
+  expect_made({"roofline", shape}, "roofline.txt");
+  expect_made({"completion", "bash"}, "completion.txt");
+}
+
 // 0: nothing is ill, 1: something is.
 TEST(Doctor, ExitsByTheDiagnosis) {
   TemporaryFolder work;
