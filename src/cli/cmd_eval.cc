@@ -72,6 +72,7 @@ void cmd_eval(CommandLine& line) {
   const DType storage = compute_dtype(dtype);
   if (context == 0)
     context = model_folder.empty() ? kShippedContext : std::min<int64_t>(1024, opened.config.max_position_embeddings);
+  check_positions(opened.config, context, "--context", fmt::format("{} tokens", context));
   const EngineOptions options{.slots = 1, .context = context};
   const MemoryPlan memory = plan_memory(opened, *device, storage, options);
   const int64_t available = available_memory();

@@ -40,6 +40,12 @@ OpenedModel open_model(const fs::path& folder) {
 }
 
 ParamStore::Options serving_options(const OpenedModel& model, const Device& device, DType storage) {
+void check_positions(const ModelConfig& config, int64_t positions, const std::string& key, const std::string& what) {
+  if (positions > config.max_position_embeddings)
+    fail(ErrorKind::usage, key, "{} exceed the model's context of {} tokens (max_position_embeddings)", what,
+         config.max_position_embeddings);
+}
+
   ParamStore::Options options{.storage = storage};
   if (device.kind != DeviceKind::cuda) options.mapped = mappable_experts(make_param_table(model.config), model.files);
   return options;
