@@ -72,9 +72,10 @@ void cmd_eval(CommandLine& line) {
   const DType storage = compute_dtype(dtype);
   if (context == 0)
     context = model_folder.empty() ? kShippedContext : std::min<int64_t>(1024, opened.config.max_position_embeddings);
+  check_positions(opened.config, context, "--context", fmt::format("{} tokens", context));
   const EngineOptions options{.slots = 1, .context = context};
   const MemoryPlan memory = plan_memory(opened, *device, storage, options);
-  const int64_t available = available_memory();
+  const AvailableMemory available = available_memory();
   admit(memory, available, folder);
   const Corpus corpus = collect_corpus(config.corpus);
   const LoadedModel model = load_model(std::move(opened), *device, storage);

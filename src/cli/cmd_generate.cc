@@ -87,10 +87,8 @@ void cmd_generate(CommandLine& line) {
   const auto ids = chat ? encode_chat(opened.tokenizer(), text, system, config.options.end_tokens)
                         : encode_prompt(opened.tokenizer(), {text, suffix});
   const int64_t context = static_cast<int64_t>(ids.size()) + config.options.max_new_tokens;
-  if (context > opened.config.max_position_embeddings)
-    fail(ErrorKind::usage, "generate.max_new_tokens",
-         "a prompt of {} tokens and {} more exceed the model's context of {}", ids.size(),
-         config.options.max_new_tokens, opened.config.max_position_embeddings);
+  check_positions(opened.config, context, "generate.max_new_tokens",
+                  fmt::format("a prompt of {} tokens and {} more", ids.size(), config.options.max_new_tokens));
   const DType storage = compute_dtype(config.dtype);
   const EngineOptions options{.slots = 1, .context = context};
   admit(plan_memory(opened, *device, storage, options), available_memory(), folder);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "infer/finite.h"
 #include "model/weights.h"
 #include "tokenizer/tokenizer_json.h"
 
@@ -39,6 +40,12 @@ OpenedModel open_model(const fs::path& folder) {
   return {folder, std::move(present), std::move(files), std::move(tokenizer)};
 }
 
+void check_positions(const ModelConfig& config, int64_t positions, const std::string& key, const std::string& what) {
+  if (positions > config.max_position_embeddings)
+    fail(ErrorKind::usage, key, "{} exceed the model's context of {} tokens (max_position_embeddings)", what,
+         config.max_position_embeddings);
+}
+
 ParamStore::Options serving_options(const OpenedModel& model, const Device& device, DType storage) {
   ParamStore::Options options{.storage = storage};
   if (device.kind != DeviceKind::cuda) options.mapped = mappable_experts(make_param_table(model.config), model.files);
@@ -59,7 +66,7 @@ void read_experts_ahead(ParamStore& params) {
         total += std::ssize(matrices.back());
       }
   constexpr int64_t kWorthwhile = int64_t{256} << 20;
-  if (total < kWorthwhile || total > available_memory()) return;
+  if (total < kWorthwhile || total > available_memory().resident) return;
   std::ranges::sort(matrices, {}, [](const auto& m) { return m.data(); });
   Progress progress("experts", total, "bytes");
   for (const auto& m : matrices) {
@@ -75,6 +82,7 @@ LoadedModel load_model(OpenedModel opened, Device& device, DType storage) {
   LoadedModel m{std::move(opened), nullptr, nullptr};
   m.params = std::make_unique<ParamStore>(device, make_param_table(m.config), serving_options(m, device, storage));
   load_weights(*m.params, m.files);
+  check_router_biases(*m.params);
   read_experts_ahead(*m.params);
   m.model = std::make_unique<Model>(m.config, *m.params);
   return m;

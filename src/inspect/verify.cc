@@ -33,7 +33,11 @@ class Verifier {
         reference_(Checkpoint::open(reference_file(folder))), config_(read_model_config(folder, weights_)),
         table_(make_param_table(config_)) {
     if (!reference_.contains("input_ids"))
-      fail(ErrorKind::format, (folder / "reference.safetensors").string(), "has no input_ids: not a reference file");
+      fail(ErrorKind::format, reference_.path().string(), "has no input_ids: not a reference file");
+    check_tokens("input_ids", 2);
+    check_tokens("train_ids", 3);
+    check_tokens("greedy", 2);
+    check_biases();
   }
 
   Verification run() {
@@ -47,6 +51,30 @@ class Verifier {
   }
 
  private:
+  // Token ids of the model in so many axes, the last of which holds a sequence; or absent.
+  void check_tokens(const std::string& name, size_t axes) const {
+    const FileTensor* t = reference_.find(name);
+    if (!t) return;
+    const std::string where = reference_.path().string() + ": " + name;
+    if (t->shape.size() != axes || t->elements() == 0 || t->shape.back() < 2)
+      fail(ErrorKind::format, where, "{}, not {} axes with sequences of two tokens at least", shape_text(t->shape),
+           axes);
+    for (const int64_t id : integers(name))
+      if (id < 0 || id >= config_.vocab_size)
+        fail(ErrorKind::format, where, "id {} is outside the model's vocabulary of {}", id, config_.vocab_size);
+  }
+
+  // The reference has no bias that the model lacks.
+  void check_biases() const {
+    for (const int layer : config_.moe_layers()) {
+      const std::string name = "train.sign.bias." + std::to_string(layer);
+      if (reference_.contains(name) && bias_id(layer) == kNoParam)
+        fail(ErrorKind::format, reference_.path().string() + ": " + name,
+             "the reference's router has a bias, but config.json's ({}, {}) has none: they do not belong together",
+             config_.scoring_func, config_.topk_method);
+    }
+  }
+
   static fs::path reference_file(const fs::path& folder) {
     const fs::path file = folder / "reference.safetensors";
     if (!fs::exists(file))

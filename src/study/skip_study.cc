@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "infer/load.h"
 #include "infer/scoped_plan.h"
 #include "infer/score.h"
 #include "model/roofline.h"
@@ -122,7 +123,7 @@ class Study {
         documents_(documents),
         options_(options),
         order_(shuffled(documents.size(), static_cast<uint64_t>(options.seed))),
-        engine_(model, skip_study_engine(options)),
+        engine_(model, skip_study_engine(model.config(), options)),
         scorer_(engine_) {
     if (engine_.logits().dtype != DType::f32 || engine_.device().kind == DeviceKind::cuda)
       fail(ErrorKind::unsupported, "study skip", "needs a model in f32 or bf16 on a CPU");
@@ -420,7 +421,11 @@ void check(const Model& model, std::span<const std::vector<int32_t>> documents, 
 
 }  // namespace
 
-EngineOptions skip_study_engine(const SkipStudyOptions& options) {
+EngineOptions skip_study_engine(const ModelConfig& config, const SkipStudyOptions& options) {
+  check_positions(config, options.window, "study.window", fmt::format("a window of {} tokens", options.window));
+  check_positions(
+      config, options.prompt + options.decode, "study.prompt",
+      fmt::format("a prompt of {} tokens and {} decoded ones (study.decode)", options.prompt, options.decode));
   return {.slots = 1,
           .context = std::max(options.window, options.prompt + options.decode),
           .prefill_chunk = std::max(options.window, options.prompt)};
