@@ -105,10 +105,8 @@ AvailableMemory available_memory(const fs::path& root) {
 }
 
 void read_ahead(std::span<const std::byte> mapped) {
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(mapped.data()) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(mapped.data() + mapped.size());
-  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ);
+  const size_t into_page = reinterpret_cast<uintptr_t>(mapped.data()) % static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  ::madvise(const_cast<std::byte*>(mapped.data() - into_page), mapped.size() + into_page, MADV_POPULATE_READ);
 }
 
 }  // namespace ballast

@@ -76,7 +76,7 @@ class Verifier {
   }
 
   static fs::path reference_file(const fs::path& folder) {
-    const fs::path file = folder / "reference.safetensors";
+    fs::path file = folder / "reference.safetensors";
     if (!fs::exists(file))
       fail(ErrorKind::file, folder.string(), "no reference.safetensors: verify needs a folder with reference results");
     return file;
