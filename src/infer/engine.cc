@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "infer/finite.h"
+
 namespace ballast {
 
 Engine::Engine(Model& model, const EngineOptions& options)
@@ -118,11 +120,24 @@ void Engine::run_chunk(int slot, std::span<const int32_t> ids, bool all) {
   pass_.positions = positions_.rows(0, n);
   ArenaScope scope(scratch_);
   const Tensor hidden = model_.infer(ctx_, pass_, ids_.rows(0, n));
-  if (all)
-    model_.logits(ctx_, hidden, all_logits_.rows(0, n));
-  else
-    model_.logits(ctx_, hidden.rows(n - 1, n), logits_.rows(0, 1));
+  const Tensor logits = all ? all_logits_.rows(0, n) : logits_.rows(0, 1);
+  model_.logits(ctx_, all ? hidden : hidden.rows(n - 1, n), logits);
   length_[slot] += n;
+  check_finite(logits, {});
+}
+
+// Rows of a token of -1 do not count. The router's flag covers what does not reach the logits: a row with NaN in its
+// router's logits runs experts with weight 0, and looks whole afterwards.
+void Engine::check_finite(const Tensor& logits, std::span<const int32_t> tokens) {
+  int32_t flag = 0;
+  ctx_.device.download(&flag, nonfinite_.data, sizeof flag);
+  bool finite = flag == 0;
+  if (ctx_.device.kind != DeviceKind::cuda)  // the host does not see the logits there
+    for (int64_t i = 0; finite && i < logits[0]; ++i)
+      finite = (!tokens.empty() && tokens[i] < 0) || all_finite(logits.rows(i, i + 1));
+  if (finite) return;
+  ctx_.device.zero(nonfinite_.data, sizeof flag);
+  fail_not_finite(model_.params(), flag != 0 ? "a router's logits" : "the logits");
 }
 
 void Engine::prefill(int slot, std::span<const int32_t> ids) {
@@ -156,6 +171,7 @@ void Engine::decode(std::span<const int32_t> tokens) {
   ArenaScope scope(scratch_);
   const Tensor hidden = model_.infer(ctx_, pass_, ids_.rows(0, n));
   model_.logits(ctx_, hidden, logits_.rows(0, n));
+  check_finite(logits_.rows(0, n), tokens);
 }
 
 int32_t Engine::argmax(int row) const {

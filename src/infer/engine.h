@@ -1,5 +1,6 @@
 // The inference engine: latent caches, prefill in chunks (expanded attention) and decode (absorbed attention). All
-// memory is planned and allocated at construction; a decoded token allocates nothing.
+// memory is planned and allocated at construction; a decoded token allocates nothing. Whatever comes out of it is finite:
+// where a router's or an output logit is not, prefill, score and decode throw Error{format} (infer/finite.h).
 #pragma once
 
 #include <algorithm>
@@ -31,6 +32,7 @@ class Engine {
   void set_plan(const GatePlan* plan) { pass_.plan = plan; }
   const GatePlan* plan() const { return pass_.plan; }
 
+  // The next three throw Error{format} where a result is not finite; a later prefill may then go on.
   // Empties the slot and runs the prompt through it; logits() is then of its last token, row 0. Throws Error{usage}
   // where the prompt is empty, longer than the context, or has an id outside the vocabulary.
   void prefill(int slot, std::span<const int32_t> ids);
@@ -73,6 +75,7 @@ class Engine {
   void put(const Tensor& to, std::span<const int32_t> values);
   void check_ids(std::span<const int32_t> ids, int32_t lowest) const;
   void run_chunk(int slot, std::span<const int32_t> ids, bool all);
+  void check_finite(const Tensor& logits, std::span<const int32_t> tokens);
   void allocate_inputs();
 
   Model& model_;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
+#include "infer/finite.h"
 #include "infer/golden_test.h"
 
 namespace ballast {
@@ -119,7 +122,7 @@ TEST(Engine, SkippedExpertsAreNeverRead) {
     g.loaded.params->refresh();
     EXPECT_EQ(decode_logits(engine, ids, 3), want) << name_of(kind);
     engine.set_plan(nullptr);
-    EXPECT_NE(decode_logits(engine, ids, 3), want) << "the poison must show without the policy";
+    EXPECT_THROW(decode_logits(engine, ids, 3), Error) << "the poison must show without the policy";
   }
 }
 
@@ -201,6 +204,103 @@ TEST(Engine, RefusesWhatDoesNotFit) {
   EXPECT_THROW(engine.decode(std::vector<int32_t>{67, -1}), Error);
   engine.decode(std::vector<int32_t>{1, -1});
   EXPECT_EQ(engine.length(0), 3);
+}
+
+// The first tensor of a parameter with NaN in its first element, for a while.
+class Poison {
+ public:
+  Poison(ParamStore& params, ParamId id) : params_(params), id_(id) {
+    params_.read(id_, 0, &before_, 1);
+    put(NAN);
+  }
+  ~Poison() { put(before_); }
+  const std::string& tensor() const { return params_.table().list[id_].hub.front().name; }
+
+ private:
+  void put(double value) { params_.write(id_, 0, &value, 1); }
+  ParamStore& params_;
+  ParamId id_;
+  double before_ = 0;
+};
+
+template <class F>
+void expect_not_finite(const std::string& tensor, F&& step) {
+  try {
+    step();
+    ADD_FAILURE() << tensor << " was not noticed";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind, ErrorKind::format);
+    const std::string text = e.what();
+    EXPECT_EQ(e.where, Golden::folder().string());
+    EXPECT_NE(text.find(tensor + " holds NaN"), std::string::npos) << text;
+    EXPECT_EQ(text.find("ballast doctor") != std::string::npos, tensor.find("gate.weight") != std::string::npos) << text;
+  }
+}
+
+TEST(Engine, GivesNothingThatIsMadeOfNaN) {
+  for (const DType storage : {DType::f32, DType::bf16})
+    for (const DeviceKind kind : {DeviceKind::ref, DeviceKind::cpu}) {
+      if (kind == DeviceKind::ref && storage == DType::bf16) continue;
+      Golden g(kind, storage);
+      ParamStore& params = *g.loaded.params;
+      const ModelParams& m = params.table().model;
+      const MoeParams& moe = m.blocks.back().moe;
+      const std::vector<int32_t> ids{1, 0, 2, 3};  // the embedding's first row is token 0's
+      Engine engine(g.model(), {.slots = 2, .context = 16, .prefill_chunk = 2});
+      const auto want = decode_logits(engine, ids, 3);
+      for (const ParamId id : {m.embedding, m.head, m.final_norm, moe.gate, moe.shared.down}) {
+        const Poison poison(params, id);
+        expect_not_finite(poison.tensor(), [&] { engine.prefill(0, ids); });
+        expect_not_finite(poison.tensor(), [&] { engine.score(0, ids, [](int64_t, const Tensor&) {}); });
+      }
+      engine.prefill(0, ids);
+      {
+        const Poison poison(params, moe.gate);
+        expect_not_finite(poison.tensor(), [&] { engine.decode(std::vector<int32_t>{5, -1}); });
+      }
+      EXPECT_EQ(decode_logits(engine, ids, 3), want) << "and goes on when the weights are good again";
+    }
+}
+
+TEST(Engine, SaysWhatOverflowedWhereNoWeightIsToBlame) {
+  Golden g(DeviceKind::cpu);
+  const ParamId norm = g.loaded.params->table().model.final_norm;
+  const std::vector<double> huge(static_cast<size_t>(g.loaded.config.hidden_size), 3e38);
+  g.loaded.params->write(norm, 0, huge.data(), std::ssize(huge));
+  Engine engine(g.model(), {.context = 16});
+  try {
+    engine.prefill(0, Golden::ids(4));
+    ADD_FAILURE() << "not noticed";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("the logits are NaN or infinite"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Load, RefusesARoutersBiasThatIsNotFinite) {
+  Golden g(DeviceKind::cpu);
+  check_router_biases(*g.loaded.params);
+  const ParamId bias = g.loaded.params->table().model.blocks.back().moe.bias;
+  for (const double value : {static_cast<double>(NAN), -static_cast<double>(INFINITY)}) {
+    g.loaded.params->write(bias, 1, &value, 1);
+    EXPECT_THROW(check_router_biases(*g.loaded.params), Error);
+  }
+}
+
+TEST(Finite, SeesEveryKindInEveryPlace) {
+  std::vector<float> v(37, 1e38f);
+  v[3] = -0.0f, v[4] = 1e-45f, v[5] = -3.4e38f;
+  const Tensor t(v.data(), DType::f32, {37});
+  EXPECT_TRUE(all_finite(t));
+  for (const float bad : {NAN, -NAN, INFINITY, -INFINITY})
+    for (size_t i = 0; i < v.size(); ++i) {
+      const float good = std::exchange(v[i], bad);
+      EXPECT_FALSE(all_finite(t)) << bad << " at " << i;
+      v[i] = good;
+    }
+  std::vector<double> wide(5, 1.0);
+  EXPECT_TRUE(all_finite(Tensor(wide.data(), DType::f64, {5})));
+  wide[4] = NAN;
+  EXPECT_FALSE(all_finite(Tensor(wide.data(), DType::f64, {5})));
 }
 
 TEST(Engine, PoliciesRefuseOtherTypesThanF32) {

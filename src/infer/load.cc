@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "infer/finite.h"
 #include "model/weights.h"
 #include "tokenizer/tokenizer_json.h"
 
@@ -81,6 +82,7 @@ LoadedModel load_model(OpenedModel opened, Device& device, DType storage) {
   LoadedModel m{std::move(opened), nullptr, nullptr};
   m.params = std::make_unique<ParamStore>(device, make_param_table(m.config), serving_options(m, device, storage));
   load_weights(*m.params, m.files);
+  check_router_biases(*m.params);
   read_experts_ahead(*m.params);
   m.model = std::make_unique<Model>(m.config, *m.params);
   return m;

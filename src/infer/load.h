@@ -39,7 +39,8 @@ void check_positions(const ModelConfig& config, int64_t positions, const std::st
 // the files have in bf16 or FP8 stay there and are used where they lie (on the CPU and on Device::ref).
 ParamStore::Options serving_options(const OpenedModel& model, const Device& device, DType storage);
 
-// Reads the weights. `device` outlives the result. Throws Error{format, shape, unsupported} naming file and tensor.
+// Reads the weights. `device` outlives the result. Throws Error{format, shape, unsupported} naming file and tensor,
+// also where a router's bias is not finite.
 LoadedModel load_model(OpenedModel opened, Device& device, DType storage);
 LoadedModel load_model(const std::filesystem::path& folder, Device& device, DType storage);
 

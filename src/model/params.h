@@ -3,6 +3,7 @@
 // each is a contiguous run of its rows.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -140,6 +141,9 @@ class ParamStore {
   void refresh();
 
   Device& device() const { return device_; }
+  // The checkpoint that load_weights filled it from, for messages; empty where none did.
+  const std::filesystem::path& origin() const { return origin_; }
+  void set_origin(std::filesystem::path checkpoint) { origin_ = std::move(checkpoint); }
   // Whole flat arrays, for checkpoints: elements of one array, and its tensors by name ("master", "m", "v").
   int64_t flat_size() const { return flat_size_; }
   Tensor flat(const char* name) const;
@@ -157,6 +161,7 @@ class ParamStore {
   Sizes sizes_;
   Buffer master_, weight_, grad_, m_, v_;
   std::vector<bool> touched_;
+  std::filesystem::path origin_;
 };
 
 }  // namespace ballast

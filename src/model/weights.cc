@@ -139,6 +139,7 @@ void load_weights(ParamStore& params, const Checkpoint& checkpoint) {
     for (const HubTensor& t : list[i].hub) load_tensor(params, id, t, checkpoint);
   }
   params.refresh();
+  params.set_origin(checkpoint.path());
 }
 
 void save_weights(const ParamStore& params, const ModelConfig& config, const fs::path& folder,
