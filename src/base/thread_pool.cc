@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <exception>
+#include <system_error>
+
+#include "base/error.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -46,6 +50,30 @@ double quota_cores() {
   return 1e9;
 }
 
+// A job whose exceptions are kept: one that left a thread would end the process.
+struct Job {
+  void (*fn)(void*, int);
+  void* ctx;
+  std::atomic_flag caught{};
+  std::exception_ptr thrown{};  // the first one
+
+  static void call(void* self, int worker) noexcept {
+    Job& job = *static_cast<Job*>(self);
+    try {
+      job.fn(job.ctx, worker);
+    } catch (...) {
+      if (!job.caught.test_and_set()) job.thrown = std::current_exception();
+    }
+  }
+};
+
+void end(std::atomic<bool>& stop, std::atomic<uint32_t>& generation, std::vector<std::thread>& threads) {
+  stop = true;
+  generation.fetch_add(1, std::memory_order_release);
+  generation.notify_all();
+  for (auto& t : threads) t.join();
+}
+
 constexpr int kSpins = 4000;     // some 20 microseconds
 constexpr int kYields = 200;
 
@@ -60,27 +88,33 @@ int ThreadPool::available_cores() {
 
 ThreadPool::ThreadPool(int threads) : size_(threads > 0 ? threads : available_cores()) {
   flush_denormals();
-  for (int worker = 1; worker < size_; ++worker) threads_.emplace_back([this, worker] { work(worker); });
+  try {
+    for (int worker = 1; worker < size_; ++worker) threads_.emplace_back([this, worker] { work(worker); });
+  } catch (const std::system_error& e) {
+    end(stop_, generation_, threads_);
+    fail(ErrorKind::device, "threads", "cannot start {}, only {}: {}; ask for fewer with -t, or raise the limit (ulimit -v, -u)",
+         size_, threads_.size() + 1, e.code().message());
+  } catch (...) {
+    end(stop_, generation_, threads_);
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
-  stop_ = true;
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
-  for (auto& t : threads_) t.join();
-}
+ThreadPool::~ThreadPool() { end(stop_, generation_, threads_); }
 
 void ThreadPool::run_raw(void (*fn)(void*, int), void* ctx) {
   if (size_ == 1) return fn(ctx, 0);
-  fn_ = fn;
-  ctx_ = ctx;
+  Job job{fn, ctx};
+  fn_ = &Job::call;
+  ctx_ = &job;
   pending_.store(size_ - 1, std::memory_order_relaxed);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
-  fn(ctx, 0);
+  Job::call(&job, 0);
   for (int spin = 0; pending_.load(std::memory_order_acquire) != 0; ++spin) {
     if (spin < kSpins) relax(); else std::this_thread::yield();
   }
+  if (job.thrown) std::rethrow_exception(job.thrown);
 }
 
 void ThreadPool::work(int worker) {

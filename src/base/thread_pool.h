@@ -12,7 +12,7 @@ namespace ballast {
 
 class ThreadPool {
  public:
-  // `threads` workers including the caller; 0: what the affinity mask and the cgroup quota allow.
+  // `threads` workers including the caller; 0: what the affinity mask and the cgroup quota allow. Throws Error{device}.
   explicit ThreadPool(int threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -21,7 +21,7 @@ class ThreadPool {
   int size() const { return size_; }
   static int available_cores();
 
-  // Calls fn(worker) once on every worker, worker in [0, size()), and waits. The caller is worker 0. Not reentrant.
+  // Calls fn(worker) once on every worker in [0, size()) and waits; rethrows. The caller is worker 0. Not reentrant.
   template <class F>
   void run(F&& fn) {
     run_raw([](void* ctx, int worker) { (*static_cast<std::remove_reference_t<F>*>(ctx))(worker); }, &fn);

@@ -1,9 +1,15 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
 #include <vector>
+
+#include "base/error.h"
 
 namespace ballast {
 namespace {
@@ -55,6 +61,41 @@ TEST_P(ThreadPoolTest, WorkersThatSleptWakeUp) {
     pool.run([&](int worker) { ++calls[worker]; });
   }
   for (const int n : calls) EXPECT_EQ(n, 3);
+}
+
+TEST_P(ThreadPoolTest, RethrowsWhatAWorkerThrew) {
+  ThreadPool pool(GetParam());
+  for (int thrower = 0; thrower < pool.size(); ++thrower) {
+    std::atomic<int> calls = 0;
+    EXPECT_THROW(pool.run([&](int worker) {
+      ++calls;
+      if (worker >= thrower) throw std::bad_alloc();
+    }),
+                 std::bad_alloc);
+    EXPECT_EQ(calls, pool.size()) << "it waits for all of them";
+  }
+  int calls = 0;
+  pool.run([&](int worker) { calls += worker == 0; });
+  EXPECT_EQ(calls, 1) << "and goes on";
+}
+
+// Threads' stacks are address space: with none left, no further thread starts.
+TEST(ThreadPool, SaysThatThreadsDoNotStart) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need the address space themselves";
+#endif
+  const auto in_child = [] {
+    const rlimit limit{size_t{1} << 30, size_t{1} << 30};
+    setrlimit(RLIMIT_AS, &limit);
+    try {
+      ThreadPool pool(1000);
+    } catch (const Error& e) {
+      std::fputs(e.what(), stderr);
+      std::_Exit(e.kind == ErrorKind::device ? 2 : 3);
+    }
+    std::_Exit(0);
+  };
+  EXPECT_EXIT(in_child(), testing::ExitedWithCode(2), "threads: cannot start 1000, only .*-t");
 }
 
 TEST(ThreadPool, TakesWhatTheMachineAllows) {

@@ -75,7 +75,7 @@ void cmd_eval(CommandLine& line) {
   check_positions(opened.config, context, "--context", fmt::format("{} tokens", context));
   const EngineOptions options{.slots = 1, .context = context};
   const MemoryPlan memory = plan_memory(opened, *device, storage, options);
-  const int64_t available = available_memory();
+  const AvailableMemory available = available_memory();
   admit(memory, available, folder);
   const Corpus corpus = collect_corpus(config.corpus);
   const LoadedModel model = load_model(std::move(opened), *device, storage);

@@ -44,7 +44,7 @@ void cmd_study_skip(CommandLine& line) {
   const DType storage = compute_dtype(dtype);
   MemoryPlan memory = plan_memory(opened, *device, storage, skip_study_engine(opened.config, config.study));
   memory.buffers += skip_study_bytes(opened.config, config.study);
-  const int64_t available = available_memory();
+  const AvailableMemory available = available_memory();
   admit(memory, available, model_folder);
   const LoadedModel model = load_model(std::move(opened), *device, storage);
   const SkipStudy study = study_skip(*model.model, documents, config.study);

@@ -112,7 +112,9 @@ int guarded(int argc, char** argv) {
     complain(e.what());
     return kUserError;
   } catch (const std::bad_alloc&) {
-    complain("out of memory");
+    complain(
+        "out of memory: the machine, the process's control group or ulimit -v gives no more; fewer threads (-t), a shorter "
+        "context and a smaller batch need less");
     return kUserError;
   } catch (const std::exception& e) {
     complain(fmt::format("{} (a bug of ballast or of its machine; please report it with the command)", e.what()));

@@ -40,13 +40,13 @@ OpenedModel open_model(const fs::path& folder) {
   return {folder, std::move(present), std::move(files), std::move(tokenizer)};
 }
 
-ParamStore::Options serving_options(const OpenedModel& model, const Device& device, DType storage) {
 void check_positions(const ModelConfig& config, int64_t positions, const std::string& key, const std::string& what) {
   if (positions > config.max_position_embeddings)
     fail(ErrorKind::usage, key, "{} exceed the model's context of {} tokens (max_position_embeddings)", what,
          config.max_position_embeddings);
 }
 
+ParamStore::Options serving_options(const OpenedModel& model, const Device& device, DType storage) {
   ParamStore::Options options{.storage = storage};
   if (device.kind != DeviceKind::cuda) options.mapped = mappable_experts(make_param_table(model.config), model.files);
   return options;
@@ -66,7 +66,7 @@ void read_experts_ahead(ParamStore& params) {
         total += std::ssize(matrices.back());
       }
   constexpr int64_t kWorthwhile = int64_t{256} << 20;
-  if (total < kWorthwhile || total > available_memory()) return;
+  if (total < kWorthwhile || total > available_memory().resident) return;
   std::ranges::sort(matrices, {}, [](const auto& m) { return m.data(); });
   Progress progress("experts", total >> 20, "MiB");
   for (const auto& m : matrices) {

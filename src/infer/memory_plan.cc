@@ -38,31 +38,34 @@ MemoryPlan plan_memory(const OpenedModel& opened, Device& device, DType storage,
   return plan;
 }
 
-std::string MemoryPlan::text(int64_t available) const {
+std::string MemoryPlan::text(const AvailableMemory& available) const {
   std::string text = fmt::format("{} weights, {} cache and {} buffers of {} available", gib(weights), gib(cache),
-                                 gib(buffers), gib(available));
+                                 gib(buffers), gib(available.bytes()));
   if (mapped > 0) text += fmt::format("; {} of experts stay in the files", gib(mapped));
   return text;
 }
 
-Json MemoryPlan::to_json(int64_t available) const {
+Json MemoryPlan::to_json(const AvailableMemory& available) const {
   return Json(Json::Object{{"weights", weights},
                            {"cache", cache},
                            {"buffers", buffers},
                            {"needed", needed()},
                            {"mapped", mapped},
-                           {"available", available}});
+                           {"available", available.bytes()}});
 }
 
-void admit(const MemoryPlan& plan, int64_t available, const std::filesystem::path& folder) {
-  if (plan.needed() > available)
+void admit(const MemoryPlan& plan, const AvailableMemory& available, const std::filesystem::path& folder) {
+  if (plan.needed() > available.bytes())
     fail(ErrorKind::device, folder.string(),
-         "needs {} of memory ({} weights, {} cache, {} buffers), but {} are available; a shorter context needs less",
-         gib(plan.needed()), gib(plan.weights), gib(plan.cache), gib(plan.buffers), gib(available));
+         "needs {} of memory ({} weights, {} cache, {} buffers), but {} are available ({}); a shorter context and fewer "
+         "threads need less",
+         gib(plan.needed()), gib(plan.weights), gib(plan.cache), gib(plan.buffers), gib(available.bytes()),
+         available.limit());
   log_info("memory: {}", plan.text(available));
-  if (plan.needed() + plan.mapped > available)
+  // The files are mapped already: of the address space they take nothing more.
+  if (plan.needed() + plan.mapped > available.resident)
     log_warning("the experts' files do not fit beside it: {} are missing, and what is not in memory is read from the disk "
-                "each time", gib(plan.needed() + plan.mapped - available));
+                "each time", gib(plan.needed() + plan.mapped - available.resident));
 }
 
 }  // namespace ballast

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "base/memory.h"
 #include "infer/engine.h"
 #include "infer/load.h"
 
@@ -15,15 +16,15 @@ struct MemoryPlan {
 
   int64_t needed() const { return weights + cache + buffers; }
   // "2.6 GiB weights, 31 MiB cache and 0.6 GiB buffers of 21.9 GiB available; 13.3 GiB of experts stay in the files".
-  std::string text(int64_t available) const;
-  Json to_json(int64_t available) const;
+  std::string text(const AvailableMemory& available) const;
+  Json to_json(const AvailableMemory& available) const;
 };
 
 // By a dry run of the loader and the engine. Nothing is read but the files' headers.
 MemoryPlan plan_memory(const OpenedModel& model, Device& device, DType storage, const EngineOptions& options);
 
 // Says the plan in a log line, and warns where the experts' files will not stay in memory. Throws Error{device} with both
-// figures where `available` bytes are not enough for what is needed.
-void admit(const MemoryPlan& plan, int64_t available, const std::filesystem::path& folder);
+// figures where what is available is not enough for what is needed.
+void admit(const MemoryPlan& plan, const AvailableMemory& available, const std::filesystem::path& folder);
 
 }  // namespace ballast

@@ -36,19 +36,24 @@ TEST(MemoryPlan, RefusesWithBothFigures) {
   const MemoryPlan plan{.weights = 3 * kGib, .cache = kGib, .buffers = 2 * kGib, .mapped = 20 * kGib};
   Lines lines;
   const ScopedLogSink scope(lines);
-  try {
-    admit(plan, 5 * kGib, "some/model");
-    ADD_FAILURE() << "admitted";
-  } catch (const Error& e) {
-    const std::string text = e.what();
-    for (const char* part : {"some/model", "6.00 GiB", "5.00 GiB are available"})
-      EXPECT_NE(text.find(part), std::string::npos) << text;
-  }
-  admit(plan, 10 * kGib, "some/model");
+  const auto expect_refused = [&](const AvailableMemory& available, const char* limit) {
+    try {
+      admit(plan, available, "some/model");
+      ADD_FAILURE() << "admitted";
+    } catch (const Error& e) {
+      const std::string text = e.what();
+      for (const char* part : {"some/model", "6.00 GiB", "5.00 GiB are available", limit})
+        EXPECT_NE(text.find(part), std::string::npos) << text;
+    }
+  };
+  expect_refused({.resident = 5 * kGib}, "(the machine)");
+  expect_refused({.resident = 5 * kGib, .of_control_group = true}, "(the control group's limit)");
+  expect_refused({.resident = 50 * kGib, .address_space = 5 * kGib}, "(ulimit -v)");
+  admit(plan, {.resident = 10 * kGib}, "some/model");
   EXPECT_NE(lines.infos.find("20.0 GiB of experts stay in the files"), std::string::npos) << lines.infos;
   EXPECT_NE(lines.warnings.find("16.0 GiB are missing"), std::string::npos) << lines.warnings;
   lines.warnings.clear();
-  admit(plan, 26 * kGib, "some/model");
+  admit(plan, {.resident = 26 * kGib, .address_space = 7 * kGib}, "some/model");  // mapped files are in the 7 no more
   EXPECT_EQ(lines.warnings, "");
 }
 

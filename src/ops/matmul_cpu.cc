@@ -1,7 +1,9 @@
 #include "ops/matmul_cpu.h"
 
 #include <omp.h>
+#include <sys/mman.h>
 
+#include <new>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
@@ -56,7 +58,17 @@ Worker& this_worker() {
   return worker;
 }
 
-Kept make(const Matmul& s) {
+// oneDNN does not look whether its generated code was given memory, and writes it to a null pointer where it was not. So
+// the address space is asked first: for more than all threads take that may be making a primitive at this moment.
+void require_room_for_code() {
+  constexpr size_t kBytes = size_t{32} << 20;
+  void* p = ::mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) throw std::bad_alloc();
+  ::munmap(p, kBytes);
+}
+
+Kept make(const Matmul& s) try {
+  require_room_for_code();
   const memory::desc a = view(s.m, s.k, s.lda, s.a_transposed, s.in), b = view(s.k, s.n, s.ldb, s.b_transposed, s.in);
   const memory::desc c = view(s.m, s.n, s.ldc, false, s.out);
   dnnl::primitive_attr attr;
@@ -69,6 +81,9 @@ Kept make(const Matmul& s) {
   const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(a, b, c), attr, engine());
   const auto empty = [](const memory::desc& d) { return memory(d, engine(), nullptr); };
   return {dnnl::matmul(pd), empty(a), empty(b), empty(c), empty(pd.scratchpad_desc())};
+} catch (const dnnl::error& e) {
+  if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
+  throw;
 }
 
 void execute(Worker& worker, const Matmul& s, const void* a, const void* b, void* c) {

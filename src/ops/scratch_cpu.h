@@ -17,6 +17,7 @@ class Scratch {
       constexpr size_t kAlign = 64;
       const size_t bytes = (n * sizeof(T) + kAlign - 1) / kAlign * kAlign;
       data_.reset();
+      size_ = 0;
       data_.reset(static_cast<T*>(std::aligned_alloc(kAlign, bytes)));
       if (!data_) throw std::bad_alloc();
       size_ = n;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 
 #include "base/error.h"
 
@@ -160,11 +161,16 @@ RegexScratch::RegexScratch()
     : data_(pcre2_match_data_create(1, nullptr)),
       context_(pcre2_match_context_create(nullptr)),
       stack_(pcre2_jit_stack_create(kFirstStack, kLargestStack, nullptr)) {
-  CHECK(data_ && context_ && stack_);
+  if (!data_ || !context_ || !stack_) {
+    release();
+    throw std::bad_alloc();
+  }
   pcre2_jit_stack_assign(context_, nullptr, stack_);
 }
 
-RegexScratch::~RegexScratch() {
+RegexScratch::~RegexScratch() { release(); }
+
+void RegexScratch::release() {
   pcre2_match_data_free(data_);
   pcre2_match_context_free(context_);
   pcre2_jit_stack_free(stack_);
@@ -193,6 +199,7 @@ Regex::Regex(std::string_view onigmo_pattern, const std::string& where) {
   PCRE2_SIZE offset = 0;
   pcre2_code* compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
                                        PCRE2_UTF | PCRE2_UCP, &code, &offset, nullptr);
+  if (!compiled && code == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
   if (!compiled)
     fail(ErrorKind::format, where, "the regular expression {} does not compile: {} (at byte {} of {})", onigmo_pattern,
          message_of(code), offset, pattern);

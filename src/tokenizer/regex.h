@@ -24,6 +24,7 @@ class RegexScratch {
 
  private:
   friend class Regex;
+  void release();
   pcre2_real_match_data_8* data_;
   pcre2_real_match_context_8* context_;
   pcre2_real_jit_stack_8* stack_;
