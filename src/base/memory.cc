@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
-#include <initializer_list>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -50,10 +50,11 @@ int64_t address_space_left(const fs::path& self) {
 // What the two versions of control groups call the same things.
 struct GroupFiles {
   const char *limit, *used;
-  std::initializer_list<std::string_view> reclaimable;  // of memory.stat: files' pages, which give way as MemAvailable's do
+  std::array<std::string_view, 3> reclaimable;  // of memory.stat: files' pages, which give way as MemAvailable's do
 };
-const GroupFiles kVersion2{"memory.max", "memory.current", {"inactive_file", "active_file", "slab_reclaimable"}};
-const GroupFiles kVersion1{"memory.limit_in_bytes", "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}};
+constexpr GroupFiles kVersion2{"memory.max", "memory.current", {"inactive_file", "active_file", "slab_reclaimable"}};
+constexpr GroupFiles kVersion1{
+    "memory.limit_in_bytes", "memory.usage_in_bytes", {"total_inactive_file", "total_active_file"}};
 
 // The least that is left of a group's limit and of those of all groups above it.
 int64_t group_memory_left(const fs::path& hierarchy, fs::path group, const GroupFiles& files) {
@@ -73,8 +74,8 @@ int64_t group_memory_left(const fs::path& hierarchy, fs::path group, const Group
   }
 }
 
-// Lines are "hierarchy:controllers:path", with no controllers for version 2. A container may see its own group's files at
-// the root while the path is the host's: the way upwards then finds them at its end.
+// Lines are "hierarchy:controllers:path", with no controllers for version 2. A container may see its own group's files
+// at the root while the path is the host's: the way upwards then finds them at its end.
 int64_t control_groups_left(const fs::path& root) {
   const fs::path mount = root / "sys/fs/cgroup";
   int64_t left = AvailableMemory::kUnlimited;

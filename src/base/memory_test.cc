@@ -32,7 +32,8 @@ class AvailableMemoryTest : public FolderTest {
   static std::string limits(const std::string& address_space) {
     return "Limit                     Soft Limit           Hard Limit           Units     \n"
            "Max cpu time              7                    7                    seconds   \n"
-           "Max address space         " + address_space + "            unlimited            bytes     \n";
+           "Max address space         " +
+           address_space + "            unlimited            bytes     \n";
   }
   AvailableMemory available() const { return available_memory(folder); }
 };

@@ -92,8 +92,9 @@ ThreadPool::ThreadPool(int threads) : size_(threads > 0 ? threads : available_co
     for (int worker = 1; worker < size_; ++worker) threads_.emplace_back([this, worker] { work(worker); });
   } catch (const std::system_error& e) {
     end(stop_, generation_, threads_);
-    fail(ErrorKind::device, "threads", "cannot start {}, only {}: {}; ask for fewer with -t, or raise the limit (ulimit -v, -u)",
-         size_, threads_.size() + 1, e.code().message());
+    fail(ErrorKind::device, "threads",
+         "cannot start {}, only {}: {}; ask for fewer with -t, or raise the limit (ulimit -v, -u)", size_,
+         threads_.size() + 1, e.code().message());
   } catch (...) {
     end(stop_, generation_, threads_);
     throw;

@@ -113,7 +113,8 @@ int guarded(int argc, char** argv) {
     return kUserError;
   } catch (const std::bad_alloc&) {
     complain(
-        "out of memory: the machine, the process's control group or ulimit -v gives no more; fewer threads (-t), a shorter "
+        "out of memory: the machine, the process's control group or ulimit -v gives no more; fewer threads (-t), a "
+        "shorter "
         "context and a smaller batch need less");
     return kUserError;
   } catch (const std::exception& e) {

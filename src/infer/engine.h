@@ -1,6 +1,6 @@
 // The inference engine: latent caches, prefill in chunks (expanded attention) and decode (absorbed attention). All
-// memory is planned and allocated at construction; a decoded token allocates nothing. Whatever comes out of it is finite:
-// where a router's or an output logit is not, prefill, score and decode throw Error{format} (infer/finite.h).
+// memory is planned and allocated at construction; a decoded token allocates nothing. Whatever comes out of it is
+// finite: where a router's or an output logit is not, prefill, score and decode throw Error{format} (infer/finite.h).
 #pragma once
 
 #include <algorithm>

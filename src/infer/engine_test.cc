@@ -233,7 +233,8 @@ void expect_not_finite(const std::string& tensor, F&& step) {
     const std::string text = e.what();
     EXPECT_EQ(e.where, Golden::folder().string());
     EXPECT_NE(text.find(tensor + " holds NaN"), std::string::npos) << text;
-    EXPECT_EQ(text.find("ballast doctor") != std::string::npos, tensor.find("gate.weight") != std::string::npos) << text;
+    EXPECT_EQ(text.find("ballast doctor") != std::string::npos, tensor.find("gate.weight") != std::string::npos)
+        << text;
   }
 }
 

@@ -61,8 +61,10 @@ std::string doctor(const ParamStore& params) {
 
 [[noreturn]] void fail_of(const ParamStore& params, const Culprit& culprit) {
   fail(ErrorKind::format, place(params),
-       "{} holds NaN or infinity: nothing that the model says would mean anything; take it from the checkpoint that this "
-       "one was made of{}", culprit.tensor, culprit.router ? "; " + doctor(params) : "");
+       "{} holds NaN or infinity: nothing that the model says would mean anything; take it from the checkpoint that "
+       "this "
+       "one was made of{}",
+       culprit.tensor, culprit.router ? "; " + doctor(params) : "");
 }
 
 }  // namespace
@@ -81,8 +83,10 @@ void check_router_biases(const ParamStore& params) {
 void fail_not_finite(const ParamStore& params, std::string_view what) {
   if (const auto culprit = first_not_finite(params, false)) fail_of(params, *culprit);
   fail(ErrorKind::format, place(params),
-       "{} are NaN or infinite, though all weights in memory are finite: values overflow on their way, or an expert that "
-       "stays in the files is damaged; {}", what, doctor(params));
+       "{} are NaN or infinite, though all weights in memory are finite: values overflow on their way, or an expert "
+       "that "
+       "stays in the files is damaged; {}",
+       what, doctor(params));
 }
 
 }  // namespace ballast

@@ -31,8 +31,8 @@ struct LoadedModel : OpenedModel {
 // Error{file, format, unsupported} naming file and key, also where the tokenizer has more tokens than the model.
 OpenedModel open_model(const std::filesystem::path& folder);
 
-// Throws Error{usage} naming `key` where the model was not made for so many positions. `what` they are: "a window of 300
-// tokens".
+// Throws Error{usage} naming `key` where the model was not made for so many positions. `what` they are: "a window of
+// 300 tokens".
 void check_positions(const ModelConfig& config, int64_t positions, const std::string& key, const std::string& what);
 
 // How load_model keeps the weights: matrices in `storage` (f32 or bf16; on Device::ref f32 or f64), but routed experts that

@@ -56,16 +56,19 @@ Json MemoryPlan::to_json(const AvailableMemory& available) const {
 
 void admit(const MemoryPlan& plan, const AvailableMemory& available, const std::filesystem::path& folder) {
   if (plan.needed() > available.bytes())
-    fail(ErrorKind::device, folder.string(),
-         "needs {} of memory ({} weights, {} cache, {} buffers), but {} are available ({}); a shorter context and fewer "
-         "threads need less",
-         gib(plan.needed()), gib(plan.weights), gib(plan.cache), gib(plan.buffers), gib(available.bytes()),
-         available.limit());
+    fail(
+        ErrorKind::device, folder.string(),
+        "needs {} of memory ({} weights, {} cache, {} buffers), but {} are available ({}); a shorter context and fewer "
+        "threads need less",
+        gib(plan.needed()), gib(plan.weights), gib(plan.cache), gib(plan.buffers), gib(available.bytes()),
+        available.limit());
   log_info("memory: {}", plan.text(available));
   // The files are mapped already: of the address space they take nothing more.
   if (plan.needed() + plan.mapped > available.resident)
-    log_warning("the experts' files do not fit beside it: {} are missing, and what is not in memory is read from the disk "
-                "each time", gib(plan.needed() + plan.mapped - available.resident));
+    log_warning(
+        "the experts' files do not fit beside it: {} are missing, and what is not in memory is read from the disk "
+        "each time",
+        gib(plan.needed() + plan.mapped - available.resident));
 }
 
 }  // namespace ballast

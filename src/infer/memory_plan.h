@@ -23,8 +23,8 @@ struct MemoryPlan {
 // By a dry run of the loader and the engine. Nothing is read but the files' headers.
 MemoryPlan plan_memory(const OpenedModel& model, Device& device, DType storage, const EngineOptions& options);
 
-// Says the plan in a log line, and warns where the experts' files will not stay in memory. Throws Error{device} with both
-// figures where what is available is not enough for what is needed.
+// Says the plan in a log line, and warns where the experts' files will not stay in memory. Throws Error{device} with
+// both figures where what is available is not enough for what is needed.
 void admit(const MemoryPlan& plan, const AvailableMemory& available, const std::filesystem::path& folder);
 
 }  // namespace ballast

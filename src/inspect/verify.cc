@@ -57,7 +57,8 @@ class Verifier {
     if (!t) return;
     const std::string where = reference_.path().string() + ": " + name;
     if (t->shape.size() != axes || t->elements() == 0 || t->shape.back() < 2)
-      fail(ErrorKind::format, where, "{}, not {} axes with sequences of two tokens at least", shape_text(t->shape), axes);
+      fail(ErrorKind::format, where, "{}, not {} axes with sequences of two tokens at least", shape_text(t->shape),
+           axes);
     for (const int64_t id : integers(name))
       if (id < 0 || id >= config_.vocab_size)
         fail(ErrorKind::format, where, "id {} is outside the model's vocabulary of {}", id, config_.vocab_size);

@@ -58,8 +58,8 @@ Worker& this_worker() {
   return worker;
 }
 
-// oneDNN does not look whether its generated code was given memory, and writes it to a null pointer where it was not. So
-// the address space is asked first: for more than all threads take that may be making a primitive at this moment.
+// oneDNN does not look whether its generated code was given memory, and writes it to a null pointer where it was not.
+// So the address space is asked first: for more than all threads take that may be making a primitive at this moment.
 void require_room_for_code() {
   constexpr size_t kBytes = size_t{32} << 20;
   void* p = ::mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -423,8 +423,9 @@ void check(const Model& model, std::span<const std::vector<int32_t>> documents, 
 
 EngineOptions skip_study_engine(const ModelConfig& config, const SkipStudyOptions& options) {
   check_positions(config, options.window, "study.window", fmt::format("a window of {} tokens", options.window));
-  check_positions(config, options.prompt + options.decode, "study.prompt",
-                  fmt::format("a prompt of {} tokens and {} decoded ones (study.decode)", options.prompt, options.decode));
+  check_positions(
+      config, options.prompt + options.decode, "study.prompt",
+      fmt::format("a prompt of {} tokens and {} decoded ones (study.decode)", options.prompt, options.decode));
   return {.slots = 1,
           .context = std::max(options.window, options.prompt + options.decode),
           .prefill_chunk = std::max(options.window, options.prompt)};

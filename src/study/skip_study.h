@@ -80,8 +80,8 @@ struct SkipStudy {
   std::string table() const;
 };
 
-// The engine that a study runs on, and what it holds beside it, in bytes: for infer/memory_plan.h. Throws Error{usage} where
-// the model was not made for so many positions.
+// The engine that a study runs on, and what it holds beside it, in bytes: for infer/memory_plan.h. Throws Error{usage}
+// where the model was not made for so many positions.
 EngineOptions skip_study_engine(const ModelConfig& config, const SkipStudyOptions& options);
 int64_t skip_study_bytes(const ModelConfig& config, const SkipStudyOptions& options);
 

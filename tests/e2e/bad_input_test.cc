@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/json.h"
 #include "e2e/child.h"
 #include "e2e/tiny_corpus.h"
 
@@ -184,6 +186,93 @@ TEST_F(BadInput, Weights) {
   expect_refused({"verify", at("mislabelled")}, {"model.safetensors"});
   expect_refused({"verify", at("other")}, {"(67, 26)", "(68, 26)"});
   expect_refused(training({"--init-from", kGolden}), {"model.safetensors", "model.embed_tokens.weight"});
+}
+
+// Fills a tensor of a safetensors file with ones' bits: NaN in every floating type.
+void poison(const fs::path& file, const std::string& tensor) {
+  std::string bytes = slurp(file);
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const Json offsets = Json::parse(bytes.substr(8, header), file.string()).at(tensor).at("data_offsets");
+  const auto at = [&](size_t i) { return 8 + header + static_cast<size_t>(offsets.as_array()[i].as_int()); };
+  std::fill(bytes.begin() + static_cast<ptrdiff_t>(at(0)), bytes.begin() + static_cast<ptrdiff_t>(at(1)), '\xFF');
+  spill(file, bytes);
+}
+
+// Commands that run a trained model of 64 positions, with what they are asked to do.
+class Serving : public BadInput {
+ protected:
+  static void SetUpTestSuite() {
+    BadInput::SetUpTestSuite();
+    ASSERT_EQ(run(training({"--out", at("trained")})).code, 0);
+    fs::copy(at("trained/checkpoints/step-000002"), at("model"), fs::copy_options::recursive);
+    fs::remove(at("model/checksums.json"));  // the cases change the weights
+  }
+  static std::vector<std::string> command(const std::string& name, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> line{name};
+    if (name == "study") {
+      line = {"study", "skip", "--text", at("src"), "--study.window=16", "--study.prompt=16", "--study.decode=4"};
+      line.insert(line.end(), {"--study.score_tokens=50", "--study.calibration_tokens=20", "--study.rounds=2"});
+    } else if (name == "eval") {
+      line.insert(line.end(), {"--source", at("src"), "--eval.lines=2", "--eval.line_tokens=4", "--context", "32"});
+    } else {
+      line.insert(line.end(), {"-p", "def alpha", "-n", "4"});
+    }
+    line.insert(line.end(), {"-m", at("model"), "-t", "2"});
+    line.insert(line.end(), more.begin(), more.end());
+    return line;
+  }
+};
+
+TEST_F(Serving, WorksAsLongAsNothingIsWrong) {
+  for (const char* name : {"generate", "eval", "study"}) {
+    const Result r = run(command(name));
+    EXPECT_EQ(r.code, 0) << name << "\n" << r.err;
+  }
+}
+
+TEST_F(Serving, NotANumber) {
+  const std::string gate = "model.layers.1.mlp.gate.weight", bias = "model.layers.1.mlp.gate.e_score_correction_bias";
+  const std::string good = slurp(at("model/model.safetensors"));
+  for (const std::string& tensor :
+       {gate, bias, std::string("model.embed_tokens.weight"), std::string("model.norm.weight")}) {
+    poison(at("model/model.safetensors"), tensor);
+    for (const char* name : {"generate", "eval", "study"}) {
+      std::vector<std::string> said{at("model"), tensor, "NaN"};
+      if (tensor == gate || tensor == bias) said.push_back("ballast doctor " + at("model").string());
+      expect_refused(command(name), said);
+    }
+    spill(at("model/model.safetensors"), good);
+  }
+}
+
+TEST_F(Serving, MorePositionsThanTheModelHas) {
+  expect_refused(command("generate", {"-n", "64"}), {"max_new_tokens", "64"});
+  expect_refused(command("eval", {"--context", "65"}), {"--context", "65", "64 tokens"});
+  expect_refused(command("study", {"--study.window=65"}), {"study.window", "65", "64 tokens"});
+  expect_refused(command("study", {"--study.prompt=61"}), {"study.prompt", "61", "study.decode", "64 tokens"});
+  EXPECT_EQ(run(command("study", {"--study.prompt=60", "--study.window=64"})).code, 0);
+  EXPECT_EQ(run(command("eval", {"--context=64"})).code, 0);
+}
+
+// With whatever is left to it, a command does its work or says that memory is short.
+TEST_F(Serving, LittleMemory) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need the address space themselves";
+#endif
+  std::vector<std::vector<std::string>> lines{{"verify", "-t", "2"}};
+  for (const char* name : {"generate", "eval", "study"}) lines.push_back(command(name));
+  for (const std::vector<std::string>& line : lines)
+    for (const rlim_t mib : {64, 100, 140, 180, 220, 260}) {
+      const Result r = run(line, [&] {
+        const rlimit limit{mib << 20, mib << 20};
+        setrlimit(RLIMIT_AS, &limit);
+      });
+      EXPECT_TRUE(r.code == 0 || r.code == 2) << line.front() << " in " << mib << " MiB: " << r.code << "\n" << r.err;
+      EXPECT_EQ(r.err.find("bug"), std::string::npos) << r.err;
+      EXPECT_EQ(r.code == 2, r.err.find("ballast: error: ") != std::string::npos) << r.err;
+      EXPECT_TRUE(mib > 64 || r.code == 2) << line.front();
+    }
 }
 
 // A limit on the size of files stands for a disk that is full: the write fails half-way.
