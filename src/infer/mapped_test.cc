@@ -165,7 +165,7 @@ TEST(Mapped, SkippedExpertsAreNeverRead) {
     write_checkpoint(poisoned.path(), type, poison);
     Mapped other(poisoned.path(), DeviceKind::cpu, DType::f32);
     EXPECT_EQ(all_logits(*other.loaded.model, plan.get(), nullptr, 5), want);
-    EXPECT_NE(all_logits(*other.loaded.model, nullptr, nullptr, 5), all_logits(*model.loaded.model, nullptr, nullptr, 5))
+    EXPECT_THROW(all_logits(*other.loaded.model, nullptr, nullptr, 5), Error)
         << "the poison must show without the policy";
   }
 }
