@@ -250,12 +250,23 @@ class Trainer {
       update_bias(config_.balance, rate, loads[l], bias);
       health_.observe(l, before, bias);
       const std::vector<double> wide(bias.begin(), bias.end());
+      require_finite(layers[l], bias);
       params_.write(bias_of(layers[l]), 0, wide.data(), experts);
     }
   }
 
   // Empty where the router has none.
   std::vector<float> bias_values(int layer) const {
+  // The weights' step is done by now and nothing can be skipped: the run ends before such a bias is stored.
+  void require_finite(int layer, const std::vector<float>& bias) {
+    if (std::all_of(bias.begin(), bias.end(), [](float b) { return std::isfinite(b); })) return;
+    if (lead()) folder_->flush();
+    fail(ErrorKind::device, options_.run.string(),
+         "step {}: the router's bias of layer {} would not be finite after balance.rule = {}: stopped, and checkpoints "
+         "stay as they were. Is it finite in what the run began with (`ballast inspect`)?",
+         next_ + 1, layer, config_.balance.rule);
+  }
+
     const ParamId id = bias_of(layer);
     if (id == kNoParam) return {};
     std::vector<double> wide(static_cast<size_t>(config_.model.n_routed_experts));

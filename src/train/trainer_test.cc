@@ -215,6 +215,20 @@ TEST_F(Training, GivesUpAfterBadStepsInARow) {
 }
 
 // Windows without borders: as many as asked for, all the same.
+// Whatever the rule does with it: a bias that is not finite is never saved.
+TEST_F(Training, ABiasThatIsNotFiniteEndsTheRun) {
+  recipe.train.checkpoint_every = 1;
+  for (const double value : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()})
+    for (const std::string& rule : balance_rule_names()) {
+      recipe.balance.rule = rule;
+      const fs::path init = plant(bias_name(1).c_str(), value);
+      const std::string error = error_text(ErrorKind::device, [&] { train_as("run", recipe, init); });
+      EXPECT_NE(error.find("bias of layer 1"), std::string::npos) << error;
+      EXPECT_NE(error.find("balance.rule = " + rule), std::string::npos) << error;
+      EXPECT_EQ(names_in(run("run") / "checkpoints"), Names{});
+    }
+}
+
 fs::path equal_windows(const fs::path& folder, int count) {
   std::string bytes;
   for (int w = 0; w < count; ++w)

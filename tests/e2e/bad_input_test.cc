@@ -168,6 +168,8 @@ TEST_F(BadInput, Shapes) {
   expect_refused(training({"--train.dtype=f16"}), {"train.dtype"});
   expect_refused(training({"--optimizer.learning_rate=-1"}), {"learning_rate"});
   expect_refused({"roofline", at("llama")}, {"llama", "model_type"});
+  expect_refused(training({"--balance.rule=prop", "--balance.bias_update_rate=1e39"}), {"balance.bias_update_rate"});
+  expect_refused(training({"--balance.rate_drop_factor=-1"}), {"balance.rate_drop_factor"});
   expect_refused({"roofline", at("broken")}, {"broken"});
 }
 
