@@ -435,7 +435,7 @@ class Trainer {
       s["max_vio"].push_back(std::move(values));
     }
     s["config"] = config_to_json(config_);
-    save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, config_.data.tokenizer, s,
+    save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, data_.tokenizer(), s,
                     [&](const fs::path& trainer) { if (probes()) health_.save(trainer / kHealthFile); });
     saved_ = next_;
     finish_save();

@@ -347,6 +347,49 @@ TEST_F(Training, RefusesAnUnknownDecay) {
 }
 
 TEST_F(Training, InitFromTakesWeightsAndNothingElse) {
+// Found before the first step: data.tokenizer must be a tokenizer, fit the model and be the one that made the shards.
+TEST_F(Training, ATokenizerThatDoesNotBelongIsRefused) {
+  const auto refused = [&](ErrorKind kind) {
+    const std::string planned = error_text(kind, [&] { plan_training(recipe, 1); });
+    const std::string error = error_text(kind, [&] { train_as("run", recipe); });
+    EXPECT_EQ(planned, error);
+    EXPECT_FALSE(fs::exists(run("run")));
+    return error;
+  };
+  recipe.data.tokenizer = folder / "nowhere.json";
+  EXPECT_NE(refused(ErrorKind::file).find("nowhere.json"), std::string::npos);
+  recipe.data.tokenizer = folder / "recipe.toml";
+  write_file_atomic(folder / "recipe.toml", "[model]\nvocab_size = 262\n");
+  EXPECT_NE(refused(ErrorKind::format).find("recipe.toml"), std::string::npos);
+  recipe.data.tokenizer = folder / "other.json";
+  write_file_atomic(folder / "other.json", read_file(folder / "tokenizer.json") + "\n");
+  std::string error = refused(ErrorKind::usage);
+  for (const char* name : {"data.tokenizer", "other.json", "train.shard"})
+    EXPECT_NE(error.find(name), std::string::npos) << error;
+  train_bpe(std::vector<std::string_view>{"ab ab"}, 263).save(folder / "other.json");
+  error = refused(ErrorKind::usage);
+  for (const char* name : {"model.vocab_size", "262", "263", "other.json"})
+    EXPECT_NE(error.find(name), std::string::npos) << error;
+
+  recipe.data.tokenizer = folder / "tokenizer.json";
+  write_shard(folder / "valid.shard", {"another tokenizer's text, longer than a window"});
+  error = error_text(ErrorKind::usage, [&] { train_as("run", recipe); });
+  for (const char* name : {"data.tokenizer", "valid.shard"}) EXPECT_NE(error.find(name), std::string::npos) << error;
+  recipe.data.valid_shard = recipe.data.train_shard;
+  train_as("run", recipe);
+  EXPECT_EQ(read_file(checkpoint("run", 4) / "tokenizer.json"), read_file(folder / "tokenizer.json"));
+}
+
+// What is saved is what was read at the start, whatever becomes of the file.
+TEST_F(Training, TheTokenizerIsKeptFromTheStart) {
+  recipe.data.tokenizer = folder / "tokenizer.json";
+  const std::string text = read_file(recipe.data.tokenizer);
+  TrainHooks hooks;
+  hooks.step = [&](int64_t, const Json&) { fs::remove(recipe.data.tokenizer); };
+  train({.config = recipe, .run = run("run"), .threads = 1}, hooks);
+  EXPECT_EQ(read_file(checkpoint("run", 4) / "tokenizer.json"), text);
+}
+
   train_as("first", recipe);
   train_as("second", recipe, checkpoint("first", 4));
   EXPECT_EQ(series(run("second"), "val/loss").front(), series(run("first"), "val/loss").back());

@@ -42,6 +42,7 @@ class BadInput : public testing::Test {
     spill(w / "newer.toml", "format = 2\n");
     spill(w / "bad.jsonl", "{\"text\": \"a = 1\"}\n{\"text\": \n");
     spill(w / "nofield.jsonl", "{\"code\": \"a = 1\"}\n");
+    spill(w / "another.json", slurp(w / "data/tokenizer.json") + "\n");
     spill(w / "vectors.txt", "x");
     spill(w / "torn/metrics.jsonl", "{\"step\": 1,\n{\"step\": 2}\n");
   }
@@ -179,6 +180,11 @@ TEST_F(BadInput, Data) {
   expect_refused(training({"--model.vocab_size=299"}), {"vocab_size"});
   expect_refused({"inspect", at("cut.shard")}, {"cut.shard"});
 }
+  for (const char* how : {"--train.eval_every=0", "--dry-run"}) {
+    expect_refused(training({how, "--data.tokenizer", at("nowhere.json")}), {"nowhere.json"});
+    expect_refused(training({how, "--data.tokenizer", at("syntax.toml")}), {"syntax.toml"});
+    expect_refused(training({how, "--data.tokenizer", at("another.json")}), {"data.tokenizer", "another.json", "train.shard"});
+  }
 
 TEST_F(BadInput, Weights) {
   expect_refused({"verify", at("cut")}, {"model.safetensors"});
