@@ -49,7 +49,11 @@ void cmd_train(CommandLine& line) {
   line.threads(options.threads);
   if (!line.parse()) return;
 
-  if (dry_run) return print(plan_text(plan_training(options.config, options.threads)));
+  if (dry_run) {
+    const Json plan = plan_training(options.config, options.threads);
+    print(plan_text(plan));
+    return admit_training(plan);
+  }
   Communicator& ranks = launched_ranks();
   options.ranks = &ranks;
   options.run = out;

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/file.h"
+#include "base/human.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
 #include "model/roofline.h"
@@ -214,7 +215,6 @@ TEST_F(Training, GivesUpAfterBadStepsInARow) {
   EXPECT_EQ(read_npy(run("run") / "loads.npy").shape[0], 3);
 }
 
-// Windows without borders: as many as asked for, all the same.
 // Whatever the rule does with it: a bias that is not finite is never saved.
 TEST_F(Training, ABiasThatIsNotFiniteEndsTheRun) {
   recipe.train.checkpoint_every = 1;
@@ -229,6 +229,7 @@ TEST_F(Training, ABiasThatIsNotFiniteEndsTheRun) {
     }
 }
 
+// Windows without borders: as many as asked for, all the same.
 fs::path equal_windows(const fs::path& folder, int count) {
   std::string bytes;
   for (int w = 0; w < count; ++w)
@@ -346,7 +347,6 @@ TEST_F(Training, RefusesAnUnknownDecay) {
   EXPECT_NE(error.find("'1-sqrt'"), std::string::npos) << error;
 }
 
-TEST_F(Training, InitFromTakesWeightsAndNothingElse) {
 // Found before the first step: data.tokenizer must be a tokenizer, fit the model and be the one that made the shards.
 TEST_F(Training, ATokenizerThatDoesNotBelongIsRefused) {
   const auto refused = [&](ErrorKind kind) {
@@ -390,6 +390,7 @@ TEST_F(Training, TheTokenizerIsKeptFromTheStart) {
   EXPECT_EQ(read_file(checkpoint("run", 4) / "tokenizer.json"), text);
 }
 
+TEST_F(Training, InitFromTakesWeightsAndNothingElse) {
   train_as("first", recipe);
   train_as("second", recipe, checkpoint("first", 4));
   EXPECT_EQ(series(run("second"), "val/loss").front(), series(run("first"), "val/loss").back());
@@ -456,7 +457,7 @@ TEST_F(Training, PlanKnowsWhatTheRunTakes) {
   EXPECT_EQ(memory.at("moments").as_int(), params.flat("m").bytes() * 2);
   int64_t sum = 0;
   for (const auto& [kind, bytes] : memory.as_object())
-    if (kind != "total") sum += bytes.as_int();
+    if (kind != "total" && kind != "available") sum += bytes.as_int();
   EXPECT_EQ(memory.at("total").as_int(), sum);
   int64_t trained = 0;
   for (const Param& p : table.list) trained += p.kind == ParamKind::buffer ? 0 : p.size();
@@ -465,6 +466,15 @@ TEST_F(Training, PlanKnowsWhatTheRunTakes) {
   EXPECT_EQ(plan.at("tokens").as_int(), 4 * 3 * 2 * 16);
   EXPECT_EQ(plan.at("flops_per_token").as_double(), training_flops_per_token(recipe.model, 16, AttentionCount::causal));
   EXPECT_NEAR(plan.at("ceiling").at("seconds").as_double(), 4 * plan.at("ceiling").at("seconds_per_step").as_double(), 1e-9);
+
+  EXPECT_GT(memory.at("available").as_int(), sum);
+  EXPECT_NO_THROW(admit_training(plan));
+  EXPECT_NO_THROW(admit_training(plan_training(recipe, 1, sum)));
+  const Json tight = plan_training(recipe, 1, sum - 1);
+  EXPECT_FALSE(tight.find("ceiling")) << "timed although it does not fit";
+  EXPECT_EQ(tight.at("parameters").dump(), plan.at("parameters").dump());
+  const std::string error = error_text(ErrorKind::device, [&] { admit_training(tight); });
+  EXPECT_NE(error.find(format_bytes(static_cast<double>(sum))), std::string::npos) << error;
 
   RunConfig huge;  // DeepSeek-V3's own shape: ten terabytes that nobody takes
   huge.data.seq_len = 4096;

@@ -109,15 +109,11 @@ TrainingData::TrainingData(const RunConfig& c) : tokenizer_(tokenizer_text(c)) {
     source_ = std::make_unique<FixedWindowIterator>(c.data.train_windows, c.data.seq_len, c.data.batch_size, c.model.vocab_size);
     const MappedFile file(c.data.train_windows);
     hash_ = corpus_ = sha256_hex(file.bytes());
-    FixedWindowIterator probe(c.data.train_windows, c.data.seq_len, c.data.batch_size, c.model.vocab_size);
-    shape_ = probe.next();
   } else if (!c.data.train_shard.empty()) {
     shard_ = std::make_unique<ShardReader>(c.data.train_shard);
     require_fit(c, *shard_, c.data.train_shard);
     const PackingOptions options{c.data.seq_len, c.data.batch_size, static_cast<uint64_t>(c.train.seed), c.data.isolate_documents};
     source_ = std::make_unique<BatchIterator>(*shard_, options);
-    BatchIterator probe(*shard_, options);
-    shape_ = probe.next();
     hash_ = shard_->hash();
     corpus_ = shard_->header().corpus_hash;
   } else {

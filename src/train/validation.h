@@ -47,7 +47,7 @@ class TrainingData {
  public:
   explicit TrainingData(const RunConfig& config);
   BatchSource& source() { return *source_; }
-  Batch shape() const { return shape_; }
+  BatchShape shape() const { return source_->shape(); }
   const std::string& hash() const { return hash_; }         // of the data file
   const std::string& tokenizer() const { return tokenizer_; }  // the text of data.tokenizer as it was at the start
   const std::string& corpus_hash() const { return corpus_; }
@@ -55,7 +55,6 @@ class TrainingData {
  private:
   std::unique_ptr<ShardReader> shard_;
   std::unique_ptr<BatchSource> source_;
-  Batch shape_;
   std::string hash_, corpus_, tokenizer_;
 };
 

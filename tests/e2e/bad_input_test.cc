@@ -164,6 +164,7 @@ TEST_F(BadInput, Shapes) {
   expect_refused(training({"--model.hidden_size=-16"}), {"model.hidden_size"});
   expect_refused(training({"--data.batch_size=-1"}), {"data.batch_size"});
   expect_refused(training({"--data.seq_len=128"}), {"data.seq_len", "max_position_embeddings"});
+  expect_refused(training({"--data.batch_size=100000000"}), {"data.batch_size", "train.micro_batches"});
   expect_refused(training({"--schedule.steps=0"}), {"schedule.steps"});
   expect_refused(training({"--balance.rule=sgn"}), {"sgn", "sign"});
   expect_refused(training({"--train.dtype=f16"}), {"train.dtype"});
