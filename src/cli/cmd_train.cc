@@ -49,6 +49,8 @@ void cmd_train(CommandLine& line) {
   line.threads(options.threads);
   if (!line.parse()) return;
 
+  if (options.resume && fresh)
+    fail(ErrorKind::usage, "train", "--resume goes on with the run in --out, --fresh replaces it: one of them");
   if (dry_run) {
     const Json plan = plan_training(options.config, options.threads);
     print(plan_text(plan));

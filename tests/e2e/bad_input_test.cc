@@ -101,6 +101,7 @@ TEST_F(BadInput, Keys) {
   expect_refused({"train", "--config", at("syntax.toml")}, {"syntax.toml", "2"});
   expect_refused({"train", "--config", at("type.toml")}, {"type.toml", "model.hidden_size"});
   expect_refused({"train", "--config", at("newer.toml")}, {"newer.toml", "format"});
+  expect_refused(training({"--resume", "--fresh"}), {"--resume", "--fresh"});
 }
 
 TEST_F(BadInput, Paths) {
