@@ -76,10 +76,12 @@ class Trainer {
     start();
     const int64_t last = config_.schedule.run_steps();
     std::optional<Progress> progress;
-    if (lead()) {
+    if (lead() && next_ >= last) {
+      log_info("{} is finished: {} of {} steps are done, nothing is left to train", options_.run.string(), next_, last);
+    } else if (lead()) {
       progress.emplace("train", last, "steps");
       progress->plain_every(config_.train.log_every);
-      progress->update(next_);
+      progress->resume_at(next_);
     }
     const int64_t first = next_;
     while (next_ < last && !stopping()) {
@@ -93,11 +95,11 @@ class Trainer {
       comm_.barrier();
       return {.steps = next_, .tokens = tokens_, .interrupted = next_ < last};
     }
-    progress->finish();
+    if (progress) progress->finish();
     // A validation that only the end asks for stands behind the position saved with it: resumed with more steps, the run's
     // records are those of one that never stopped here.
     const RunPosition position = folder_->flush();
-    if (next_ == last && !due(config_.train.eval_every)) validate_now();
+    if (next_ >= last && !due(config_.train.eval_every)) validate_now();
     save(position);
     comm_.barrier();
     return summary(steps, next_ < last);
