@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM. Training, which saves and can go on, is in tests/resume.
+// SIGINT, SIGTERM and SIGHUP. Training, which saves and can go on, is in tests/resume.
 #include "e2e/tiny_corpus.h"
 #include "resume/run_files.h"
 
@@ -15,7 +15,7 @@ TEST_F(Signal, StopsACommandThatOnlyComputes) {
   training.insert(training.end(), {"--schedule.steps=1", "--out", work_ / "run"});
   ASSERT_EQ(e2e::run(training).code, 0);
   const fs::path model = work_ / "run/checkpoints/step-000001";
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     for (const Words& words : std::vector<Words>{
              {"eval", "-m", model, "--source", work_ / "src", "--context=32", "--eval.stride=1",
               "--eval.prompt_bytes=16", "--eval.line_tokens=4", "-t", "1"},

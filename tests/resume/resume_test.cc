@@ -59,7 +59,7 @@ TEST_F(Resume, StoppedAfterSomeStepsOfTheSchedule) {
 
 TEST_F(Resume, InterruptedFinishesItsStepAndSaves) {
   expect_done(command("whole"));
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     fs::remove_all(work_ / "stopped");
     recipe_.train.checkpoint_every = 0;
     Child child = start(command("stopped"));
