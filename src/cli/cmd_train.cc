@@ -51,7 +51,9 @@ void cmd_train(CommandLine& line) {
 
   if (options.resume && fresh)
     fail(ErrorKind::usage, "train", "--resume goes on with the run in --out, --fresh replaces it: one of them");
+  validate(options.config);  // before ranks join: what is wrong is said once
   if (dry_run) {
+    if (launched_rank() > 0) return;
     const Json plan = plan_training(options.config, options.threads);
     print(plan_text(plan));
     return admit_training(plan);
@@ -61,7 +63,7 @@ void cmd_train(CommandLine& line) {
   options.run = out;
   if (!init_from.empty()) options.init_from = init_from;
   const bool used = fs::exists(options.run / "metrics.jsonl") || fs::exists(options.run / "checkpoints");
-  if (used && !options.resume && !fresh)
+  if (used && !options.resume && !fresh && ranks.lead())
     fail(ErrorKind::usage, out, "has a run already; --resume goes on with it, --fresh replaces it");
   TrainHooks hooks;
   if (options.config.train.sample_every > 0) {

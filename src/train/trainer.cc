@@ -250,15 +250,13 @@ class Trainer {
       if (before.empty()) continue;
       std::vector<float> bias = before;
       update_bias(config_.balance, rate, loads[l], bias);
+      require_finite(layers[l], bias);
       health_.observe(l, before, bias);
       const std::vector<double> wide(bias.begin(), bias.end());
-      require_finite(layers[l], bias);
       params_.write(bias_of(layers[l]), 0, wide.data(), experts);
     }
   }
 
-  // Empty where the router has none.
-  std::vector<float> bias_values(int layer) const {
   // The weights' step is done by now and nothing can be skipped: the run ends before such a bias is stored.
   void require_finite(int layer, const std::vector<float>& bias) {
     if (std::all_of(bias.begin(), bias.end(), [](float b) { return std::isfinite(b); })) return;
@@ -269,6 +267,8 @@ class Trainer {
          next_ + 1, layer, config_.balance.rule);
   }
 
+  // Empty where the router has none.
+  std::vector<float> bias_values(int layer) const {
     const ParamId id = bias_of(layer);
     if (id == kNoParam) return {};
     std::vector<double> wide(static_cast<size_t>(config_.model.n_routed_experts));
