@@ -10,7 +10,7 @@ namespace {
 volatile std::sig_atomic_t flag = 0;
 
 void on_signal(int signal) {
-  if (flag) {
+  if (flag && signal != SIGHUP) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);  // is delivered when this handler returns
   }
@@ -26,6 +26,9 @@ void install_interrupt_handler() {
   sigemptyset(&action.sa_mask);
   CHECK(sigaction(SIGINT, &action, nullptr) == 0);
   CHECK(sigaction(SIGTERM, &action, nullptr) == 0);
+  struct sigaction before = {};
+  CHECK(sigaction(SIGHUP, nullptr, &before) == 0);
+  if (before.sa_handler != SIG_IGN) CHECK(sigaction(SIGHUP, &action, nullptr) == 0);
 }
 
 bool interrupted() { return flag != 0; }

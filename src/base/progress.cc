@@ -32,6 +32,11 @@ Progress::~Progress() {
   if (!finished_) log_status("");
 }
 
+void Progress::resume_at(int64_t done) {
+  earlier_ = done;
+  update(done);
+}
+
 void Progress::update(int64_t done, std::string_view note) {
   const double now = clock_();
   done_ = done;
@@ -60,8 +65,9 @@ void Progress::finish() {
   finished_ = true;
   log_status("");
   const double work = static_cast<double>(done_ - std::max<int64_t>(first_done_, 0));
-  std::string line =
-      fmt::format("{}: {} in {}", stage_, amount(static_cast<double>(done_)), format_duration(now - started_));
+  std::string line = fmt::format("{}: {}", stage_, amount(static_cast<double>(done_ - earlier_)));
+  if (earlier_ > 0) line += fmt::format(" ({} in all)", format_si(static_cast<double>(done_)));
+  line += " in " + format_duration(now - started_);
   if (work > 0 && now > started_) line += fmt::format(", {}/s", amount(work / (now - started_)));
   if (!note_.empty()) line += ", " + note_;
   log_info("{}", line);

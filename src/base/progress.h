@@ -23,9 +23,11 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // `done` so far, including what was done before a resume: the rate counts from the first call. From one thread.
+  // Work that an earlier process did; shows the bar. It counts in `done`, but not in rates and not as this process's.
+  void resume_at(int64_t done);
+  // `done` so far; the rate counts from the first call. From one thread.
   void update(int64_t done, std::string_view note = {});
-  // Says "stage: 1.50k steps in 3m 05s, 8.10 steps/s".
+  // Says "stage: 1.50k steps in 3m 05s, 8.10 steps/s"; after a resume "(87.5k in all)" behind the steps.
   void finish();
 
  private:
@@ -41,7 +43,7 @@ class Progress {
   Clock clock_;
   double started_, seen_time_ = 0, shown_ = 0;
   int64_t plain_every_ = 0;
-  int64_t first_done_ = -1, seen_done_ = 0, done_ = 0;
+  int64_t first_done_ = -1, seen_done_ = 0, done_ = 0, earlier_ = 0;
   // Work and time of the last half minute or so, both decaying, so that the rate follows a change of pace.
   double recent_work_ = 0, recent_time_ = 0;
   bool finished_ = false;

@@ -63,6 +63,20 @@ TEST(Progress, OnATerminalABarAtMostTenTimesASecond) {
   EXPECT_EQ(sink.lines, std::vector<std::string>{"I train: 100 steps in 3.2 s, 31.7 steps/s, loss 3.2"});
 }
 
+// The last line is about this process: what an earlier one did is neither its work nor its rate.
+TEST(Progress, AResumedStageCountsItsOwnWork) {
+  RecordingSink sink(0);
+  const ScopedLogSink scope(sink);
+  now_seconds = 0;
+  Progress progress("train", 1000, "steps", fake_clock);
+  progress.resume_at(900);
+  now_seconds = 2;
+  progress.update(1000);
+  progress.finish();
+  EXPECT_EQ(sink.lines, (std::vector<std::string>{"I train  900/1.00k steps  90%",
+                                                  "I train: 100 steps (1.00k in all) in 2.0 s, 50 steps/s"}));
+}
+
 TEST(Progress, WithoutATerminalALineEveryTenSeconds) {
   RecordingSink sink(0);
   const ScopedLogSink scope(sink);

@@ -49,13 +49,21 @@ void cmd_train(CommandLine& line) {
   line.threads(options.threads);
   if (!line.parse()) return;
 
-  if (dry_run) return print(plan_text(plan_training(options.config, options.threads)));
+  if (options.resume && fresh)
+    fail(ErrorKind::usage, "train", "--resume goes on with the run in --out, --fresh replaces it: one of them");
+  validate(options.config);  // before ranks join: what is wrong is said once
+  if (dry_run) {
+    if (launched_rank() > 0) return;
+    const Json plan = plan_training(options.config, options.threads);
+    print(plan_text(plan));
+    return admit_training(plan);
+  }
   Communicator& ranks = launched_ranks();
   options.ranks = &ranks;
   options.run = out;
   if (!init_from.empty()) options.init_from = init_from;
   const bool used = fs::exists(options.run / "metrics.jsonl") || fs::exists(options.run / "checkpoints");
-  if (used && !options.resume && !fresh)
+  if (used && !options.resume && !fresh && ranks.lead())
     fail(ErrorKind::usage, out, "has a run already; --resume goes on with it, --fresh replaces it");
   TrainHooks hooks;
   if (options.config.train.sample_every > 0) {

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -76,6 +77,10 @@ void run(std::vector<std::string> words) {
   }
   const std::string first = words.front();
   if (const Command* command = take_command(words)) {
+    if (launched_size() > 1 && !command->on_ranks)
+      fail(ErrorKind::usage, std::string(command->name),
+           "runs in one process, and the launcher started {}, which would all do the same work: start it without mpirun",
+           launched_size());
     CommandLine line(*command, std::move(words));
     return command->run(line);
   }
@@ -110,6 +115,11 @@ int guarded(int argc, char** argv) {
     if (e.kind == ErrorKind::interrupted) {
       std::fputs(fmt::format("ballast: {}\n", printable(e.what())).c_str(), stderr);
       return kInterrupted;
+    }
+    if (e.kind == ErrorKind::usage && launched_rank() > 0 && !joined_ranks()) {
+      // The first rank, whose line is the same, says so. It is given time to: a launcher ends all with the first that fails.
+      ::sleep(2);
+      return kUserError;
     }
     complain(e.what());
     return kUserError;

@@ -29,6 +29,7 @@ struct Command {
   std::string_view summary;  // half a line
   std::string_view example;  // a line that can be typed as it is
   void (*run)(CommandLine&);
+  bool on_ranks = false;     // whether a launcher (mpirun) may start several of it, which share the work
 };
 
 // A flag, configuration key or word that a command takes: what shell completion needs to know of it.

@@ -35,6 +35,16 @@ struct Batch {
   int64_t tokens() const { return rows * seq_len; }
 };
 
+// What is known of a source's batches before any is read.
+struct BatchShape {
+  BatchShape() = default;
+  BatchShape(int64_t rows, int64_t seq_len, int64_t segments) : rows(rows), seq_len(seq_len), segments(segments) {}
+  BatchShape(const Batch& b) : BatchShape(b.rows, b.seq_len, static_cast<int64_t>(b.segment_offsets.size()) - 1) {}
+  int64_t rows = 0, seq_len = 0;
+  int64_t segments = 0;  // the capacity
+  int64_t tokens() const { return rows * seq_len; }
+};
+
 // Writes row `row` of the batch and its segments; rows are given in order. `tokens` holds the window and up to two
 // tokens that follow it; `documents` says which document each is of. A target is predicted where both tokens are of one
 // document, or anywhere when not isolated.
@@ -45,6 +55,7 @@ class BatchSource {
  public:
   virtual ~BatchSource() = default;
   virtual Batch next() = 0;
+  virtual BatchShape shape() const = 0;
   virtual int64_t tokens_seen() const = 0;  // by all calls of next(), also those before load()
   // The position, of constant size. load() of it on a source with the same data and options makes next() go on exactly
   // there; anything else throws Error{usage} that names what differs.

@@ -48,6 +48,7 @@ class BatchIterator : public BatchSource {
   BatchIterator(const ShardReader& shard, const PackingOptions& options);
 
   Batch next() override;
+  BatchShape shape() const override { return {options_.batch_size, options_.seq_len, segment_capacity_}; }
   int64_t tokens_seen() const override { return tokens_seen_; }
   Json save() const override;
   void load(const Json& state) override;
@@ -73,6 +74,7 @@ class FixedWindowIterator : public BatchSource {
   FixedWindowIterator(const std::filesystem::path& file, int64_t seq_len, int64_t batch_size, int64_t vocab_size);
 
   Batch next() override;
+  BatchShape shape() const override { return {batch_size_, seq_len_, batch_size_}; }
   int64_t tokens_seen() const override { return step_ * batch_size_ * seq_len_; }
   Json save() const override;
   void load(const Json& state) override;

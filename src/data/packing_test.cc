@@ -21,6 +21,24 @@ class PackingTest : public FolderTest {
   }
 };
 
+void expect_shape(BatchSource& source) {
+  const BatchShape known = source.shape(), got = source.next();
+  EXPECT_EQ(known.rows, got.rows);
+  EXPECT_EQ(known.seq_len, got.seq_len);
+  EXPECT_EQ(known.segments, got.segments);
+}
+
+TEST_F(PackingTest, TheShapeIsKnownBeforeABatch) {
+  const ShardReader reader = shard(60, 40);
+  for (const bool isolate : {true, false}) {
+    BatchIterator batches(reader, {7, 3, 0, isolate});
+    expect_shape(batches);
+  }
+  write_file_atomic(folder / "w.u16", std::string(2 * 7 * 5, '\1'));
+  FixedWindowIterator windows(folder / "w.u16", 7, 3, 300);
+  expect_shape(windows);
+}
+
 void expect_equal(const Batch& a, const Batch& b) {
   EXPECT_EQ(a.ids, b.ids);
   EXPECT_EQ(a.targets, b.targets);

@@ -58,8 +58,10 @@ inline std::string random_text(Rng& rng, uint64_t longest) {
 }
 
 // bos text eos for every text.
-inline ShardReader write_shard(const std::filesystem::path& path, const std::vector<std::string>& texts) {
-  const TextEncoder e = byte_encoder();
+inline ShardReader write_shard(const std::filesystem::path& path, const std::vector<std::string>& texts,
+                               const std::string& tokenizer_hash = "bytes") {
+  TextEncoder e = byte_encoder();
+  e.hash = tokenizer_hash;
   ShardWriter writer(path, {.vocab_size = e.vocab_size, .tokenizer_hash = e.hash, .split = "train"});
   for (const std::string& text : texts) writer.add(encode_document(e, text, {}), text.size(), false);
   writer.commit();

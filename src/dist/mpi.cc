@@ -15,11 +15,11 @@
 namespace ballast {
 namespace {
 
-// How many processes the launcher says there are: OpenMPI's mpirun, MPICH's and Slurm's (with PMI).
-int launched() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"})
+// Of OpenMPI's mpirun, or of MPICH's and Slurm's (with PMI).
+int of_launcher(const char* open_mpi, const char* pmi, int without) {
+  for (const char* name : {open_mpi, pmi})
     if (const char* value = std::getenv(name)) return std::atoi(value);
-  return 1;
+  return without;
 }
 
 #if BALLAST_MPI
@@ -76,9 +76,12 @@ std::unique_ptr<MpiRanks> ranks;  // MPI is one per process
 
 bool built_with_mpi() { return BALLAST_MPI; }
 
+int launched_size() { return of_launcher("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", 1); }
+int launched_rank() { return of_launcher("OMPI_COMM_WORLD_RANK", "PMI_RANK", 0); }
+
 Communicator& launched_ranks() {
   static SingleRank alone;
-  if (launched() <= 1) return alone;
+  if (launched_size() <= 1) return alone;
 #if BALLAST_MPI
   if (!ranks) ranks = std::make_unique<MpiRanks>();
   return *ranks;
@@ -86,6 +89,14 @@ Communicator& launched_ranks() {
   fail(
       ErrorKind::unsupported, "mpirun",
       "this program was built without MPI: apt-get install libopenmpi-dev openmpi-bin, then configure and build again");
+#endif
+}
+
+bool joined_ranks() {
+#if BALLAST_MPI
+  return ranks != nullptr;
+#else
+  return false;
 #endif
 }
 

@@ -1,5 +1,6 @@
 #include "train/ceiling.h"
 
+#include "base/interrupt.h"
 #include "ops/matmul_cpu.h"
 
 namespace ballast {
@@ -46,8 +47,10 @@ double ceiling_seconds(Device& device, const StepProducts& s, DType dtype, int r
   double seconds = 0, flops = 0;
   for (const auto& p : s.linear) {
     if (p.tokens == 0) continue;
-    for (const Product product : {Product::forward, Product::dgrad, Product::wgrad})
+    for (const Product product : {Product::forward, Product::dgrad, Product::wgrad}) {
+      if (interrupted()) return 0;
       seconds += p.times * ops::cpu::matmul_seconds(device, product, p.tokens, p.n, p.k, dtype, repetitions);
+    }
     flops += 6.0 * static_cast<double>(p.tokens) * static_cast<double>(p.n) * static_cast<double>(p.k) * p.times;
   }
   return seconds * (flops + s.attention_flops) / flops;

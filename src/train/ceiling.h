@@ -24,6 +24,7 @@ struct StepProducts {
 StepProducts step_products(const ModelConfig& config, int64_t tokens, int64_t seq_len, int64_t micro_batches);
 
 // Seconds of a step made of nothing but those products. Attention is charged at the rate of the others.
+// 0 where SIGINT or the like came before all were timed.
 double ceiling_seconds(Device& device, const StepProducts& products, DType dtype, int repetitions = 3);
 
 }  // namespace ballast

@@ -61,14 +61,14 @@ std::vector<fs::path> complete(const fs::path& checkpoints) {
 std::string checkpoint_name(int64_t step) { return fmt::format("step-{:06}", step); }
 
 void save_checkpoint(const fs::path& checkpoints, const std::string& name, const ParamStore& params,
-                     const ModelConfig& config, const fs::path& tokenizer, const Json& state,
+                     const ModelConfig& config, const std::string& tokenizer, const Json& state,
                      const std::function<void(const fs::path& trainer)>& more) {
   const fs::path partial = checkpoints / (std::string(kPartial) + name), final = checkpoints / name;
   fs::remove_all(partial);
   fs::create_directories(partial / "trainer");
   try {
     save_weights(params, config, partial, {.dtype = DType::f32});
-    if (!tokenizer.empty()) write_file_atomic(partial / "tokenizer.json", read_file(tokenizer));
+    if (!tokenizer.empty()) write_file_atomic(partial / "tokenizer.json", tokenizer);
     write_moments(partial / "trainer" / "moments.safetensors", params);
     more(partial / "trainer");
     Json whole = state;

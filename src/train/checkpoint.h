@@ -13,9 +13,10 @@
 
 namespace ballast {
 
-// Writes checkpoints/<name>. `state` is trainer/state.json; `more` may put further files into the folder trainer/.
+// Writes checkpoints/<name>. `tokenizer` is the text of tokenizer.json, empty for none; `state` is trainer/state.json;
+// `more` may put further files into the folder trainer/.
 void save_checkpoint(const std::filesystem::path& checkpoints, const std::string& name, const ParamStore& params,
-                     const ModelConfig& config, const std::filesystem::path& tokenizer, const Json& state,
+                     const ModelConfig& config, const std::string& tokenizer, const Json& state,
                      const std::function<void(const std::filesystem::path& trainer)>& more);
 
 // Holds all files to their checksums and returns the state, which decides what memory to plan. Throws Error naming the

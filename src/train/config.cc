@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "base/error.h"
 #include "base/nearest_name.h"
@@ -54,6 +55,9 @@ void validate(const RunConfig& c) {
   not_negative(static_cast<double>(c.schedule.stop_after), "schedule.stop_after");
   positive(c.data.seq_len, "data.seq_len");
   positive(c.data.batch_size, "data.batch_size");
+  if (c.data.batch_size > INT32_MAX / c.data.seq_len)
+    fail(ErrorKind::usage, "data.batch_size", "{} windows of {} tokens are more than a micro-batch can have; use "
+         "train.micro_batches", c.data.batch_size, c.data.seq_len);
   positive(c.train.micro_batches, "train.micro_batches");
   positive(c.train.log_every, "train.log_every");
   positive(c.train.keep_last, "train.keep_last");

@@ -1,5 +1,7 @@
 #include "train/plan.h"
 
+#include "base/human.h"
+#include "base/interrupt.h"
 #include "model/roofline.h"
 #include "train/ceiling.h"
 #include "train/validation.h"
@@ -22,17 +24,17 @@ Json parameters(const ModelConfig& config) {
   return j;
 }
 
-// A batch of the shape that training will see.
-Batch planned_batch(const RunConfig& c) {
+// Of the batches that training will see.
+BatchShape planned_batch(const RunConfig& c) {
   if (!c.data.train_shard.empty() || !c.data.train_windows.empty()) return TrainingData(c).shape();
-  return Batch(c.data.batch_size, c.data.seq_len, c.data.batch_size);
+  return {c.data.batch_size, c.data.seq_len, c.data.batch_size};
 }
 
 Json memory(Device& device, const RunConfig& c, DType dtype) {
   device.planning = true;
   ParamStore params(device, make_param_table(c.model), {.storage = dtype, .training = true});
   Model model(c.model, params);
-  const Batch batch = planned_batch(c);
+  const BatchShape batch = planned_batch(c);
   const TrainStep step(model, batch, training_options(c));
   const TrainStep validation(model, batch, validation_options(c));
   device.planning = false;
@@ -54,9 +56,23 @@ Json memory(Device& device, const RunConfig& c, DType dtype) {
   return j;
 }
 
+bool fits(const Json& plan) {
+  return plan.at("memory_bytes").at("total").as_int() <= plan.at("memory_bytes").at("available").as_int();
+}
+
 }  // namespace
 
-Json plan_training(const RunConfig& c, int threads) {
+void admit_training(const Json& plan) {
+  if (fits(plan)) return;
+  const Json& memory = plan.at("memory_bytes");
+  const auto bytes = [&](const char* kind) { return format_bytes(static_cast<double>(memory.at(kind).as_int())); };
+  fail(ErrorKind::device, "train",
+       "needs {} of memory, but {} are available; less: data.batch_size (with more train.micro_batches), data.seq_len, "
+       "train.recompute = true, or a smaller model",
+       bytes("total"), bytes("available"));
+}
+
+Json plan_training(const RunConfig& c, int threads, int64_t available) {
   validate(c);
   const auto device = Device::make(DeviceKind::cpu, threads);
   const DType dtype = compute_dtype(c.train.dtype);
@@ -65,13 +81,16 @@ Json plan_training(const RunConfig& c, int threads) {
   j["dtype"] = name_of(dtype);
   j["parameters"] = parameters(c.model);
   j["memory_bytes"] = memory(*device, c, dtype);
+  j["memory_bytes"]["available"] = available;
   const double flops = training_flops_per_token(c.model, static_cast<int>(c.data.seq_len), AttentionCount::causal);
   j["flops_per_token"] = flops;
   j["steps"] = c.schedule.run_steps();
   j["tokens_per_step"] = tokens_per_step;
   j["tokens"] = c.schedule.run_steps() * tokens_per_step;
+  if (!fits(j)) return j;
   const StepProducts products = step_products(c.model, micro_batch, c.data.seq_len, c.train.micro_batches);
   const double seconds = ceiling_seconds(*device, products, dtype, 1);
+  if (interrupted()) fail(ErrorKind::interrupted, "train", "stopped while it timed the matrix products");
   Json ceiling = Json::object();
   ceiling["seconds_per_step"] = seconds;
   ceiling["flop_per_s"] = flops * static_cast<double>(tokens_per_step) / seconds;

@@ -2,7 +2,7 @@
 
 namespace ballast {
 
-TrainStep::TrainStep(Model& model, const Batch& shape, const StepOptions& options)
+TrainStep::TrainStep(Model& model, const BatchShape& shape, const StepOptions& options)
     : model_(model), options_(options), inputs_(model.params().device(), "inputs"),
       saved_(model.params().device(), "saved activations"), scratch_(model.params().device(), "scratch"),
       ctx_{model.params().device(), model.params(), saved_, scratch_} {
@@ -24,7 +24,7 @@ TrainStep::TrainStep(Model& model, const Batch& shape, const StepOptions& option
   pass_.load = load_;
 }
 
-void TrainStep::allocate_inputs(const Batch& shape) {
+void TrainStep::allocate_inputs(const BatchShape& shape) {
   inputs_.reset();
   const int64_t t = shape.tokens(), layers = std::max(1, model_.moe_layers()), experts = model_.config().n_routed_experts;
   const auto i32 = [&](int64_t n) { return inputs_.alloc(DType::i32, {n}); };
@@ -33,7 +33,7 @@ void TrainStep::allocate_inputs(const Batch& shape) {
             .scale = full(1), .mtp_scale = full(1), .loss = full(t), .mtp_loss = full(t), .correct = i32(t),
             .mtp_correct = i32(t)};
   pass_.positions = i32(t);
-  pass_.segments = i32(static_cast<int64_t>(shape.segment_offsets.size()));
+  pass_.segments = i32(shape.segments + 1);
   pass_.sequences = i32(shape.rows + 1);
   pass_.all_rows = i32(2);
   pass_.aux_seq = options_.aux_seq;

@@ -37,7 +37,7 @@ class TrainStep {
  public:
   // Batches will have `shape`'s rows, sequence length and segment capacity. Plans and allocates; on a device that is
   // planning already, it stays a plan that knows its sizes and cannot run.
-  TrainStep(Model& model, const Batch& shape, const StepOptions& options);
+  TrainStep(Model& model, const BatchShape& shape, const StepOptions& options);
 
   // Clears gradients (lazily), counts and auxiliary sums.
   void begin();
@@ -65,7 +65,7 @@ class TrainStep {
   const Pass& pass() const { return pass_; }
 
  private:
-  void allocate_inputs(const Batch& shape);
+  void allocate_inputs(const BatchShape& shape);
   void upload(const Batch& batch, int64_t targets, int64_t mtp_targets, int64_t micro_batches);
   void set_scalar(const Tensor& t, double value);
   std::vector<double> floats_of(const Tensor& t);

@@ -7,8 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/jsonl.h"
 #include "data/test_shard.h"
+#include "tokenizer/trainer.h"
 #include "train/config.h"
 
 namespace ballast {
@@ -38,13 +41,15 @@ inline ModelConfig tiny_model() {
   return m;
 }
 
-// Writes train.shard and valid.shard to the folder.
+// Writes train.shard and valid.shard to the folder, and the tokenizer.json that they name, which the recipe does not.
 inline RunConfig tiny_recipe(const std::filesystem::path& folder) {
+  train_bpe(std::vector<std::string_view>{"a"}, tiny_model().vocab_size).save(folder / "tokenizer.json");
+  const std::string tokenizer_hash = sha256_hex(read_file(folder / "tokenizer.json"));
   Rng rng(7, 0);
   for (const char* name : {"train.shard", "valid.shard"}) {
     std::vector<std::string> texts;
     for (int i = 0; i < 40; ++i) texts.push_back(random_text(rng, 30));
-    write_shard(folder / name, texts);
+    write_shard(folder / name, texts, tokenizer_hash);
   }
   RunConfig c;
   c.model = tiny_model();

@@ -76,10 +76,12 @@ class Trainer {
     start();
     const int64_t last = config_.schedule.run_steps();
     std::optional<Progress> progress;
-    if (lead()) {
+    if (lead() && next_ >= last) {
+      log_info("{} is finished: {} of {} steps are done, nothing is left to train", options_.run.string(), next_, last);
+    } else if (lead()) {
       progress.emplace("train", last, "steps");
       progress->plain_every(config_.train.log_every);
-      progress->update(next_);
+      progress->resume_at(next_);
     }
     const int64_t first = next_;
     while (next_ < last && !stopping()) {
@@ -93,11 +95,11 @@ class Trainer {
       comm_.barrier();
       return {.steps = next_, .tokens = tokens_, .interrupted = next_ < last};
     }
-    progress->finish();
+    if (progress) progress->finish();
     // A validation that only the end asks for stands behind the position saved with it: resumed with more steps, the run's
     // records are those of one that never stopped here.
     const RunPosition position = folder_->flush();
-    if (next_ == last && !due(config_.train.eval_every)) validate_now();
+    if (next_ >= last && !due(config_.train.eval_every)) validate_now();
     save(position);
     comm_.barrier();
     return summary(steps, next_ < last);
@@ -248,10 +250,21 @@ class Trainer {
       if (before.empty()) continue;
       std::vector<float> bias = before;
       update_bias(config_.balance, rate, loads[l], bias);
+      require_finite(layers[l], bias);
       health_.observe(l, before, bias);
       const std::vector<double> wide(bias.begin(), bias.end());
       params_.write(bias_of(layers[l]), 0, wide.data(), experts);
     }
+  }
+
+  // The weights' step is done by now and nothing can be skipped: the run ends before such a bias is stored.
+  void require_finite(int layer, const std::vector<float>& bias) {
+    if (std::all_of(bias.begin(), bias.end(), [](float b) { return std::isfinite(b); })) return;
+    if (lead()) folder_->flush();
+    fail(ErrorKind::device, options_.run.string(),
+         "step {}: the router's bias of layer {} would not be finite after balance.rule = {}: stopped, and checkpoints "
+         "stay as they were. Is it finite in what the run began with (`ballast inspect`)?",
+         next_ + 1, layer, config_.balance.rule);
   }
 
   // Empty where the router has none.
@@ -424,7 +437,7 @@ class Trainer {
       s["max_vio"].push_back(std::move(values));
     }
     s["config"] = config_to_json(config_);
-    save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, config_.data.tokenizer, s,
+    save_checkpoint(folder_->checkpoints(), checkpoint_name(next_), params_, config_.model, data_.tokenizer(), s,
                     [&](const fs::path& trainer) { if (probes()) health_.save(trainer / kHealthFile); });
     saved_ = next_;
     finish_save();

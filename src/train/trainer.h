@@ -42,7 +42,7 @@ struct TrainSummary {
   Json to_json() const;
 };
 
-// Trains to the end of the schedule, to SIGINT or SIGTERM (finishes the step, saves; summary.interrupted) or to an
+// Trains to the end of the schedule, to SIGINT, SIGTERM or SIGHUP (finishes the step, saves; summary.interrupted) or to an
 // error. With several ranks every rank makes this call: micro-batches are dealt out, the leading rank alone validates,
 // records, samples and saves, and all ranks return together.
 TrainSummary train(const TrainOptions& options, const TrainHooks& hooks = {});

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/file.h"
+#include "base/human.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
 #include "model/roofline.h"
@@ -214,6 +215,20 @@ TEST_F(Training, GivesUpAfterBadStepsInARow) {
   EXPECT_EQ(read_npy(run("run") / "loads.npy").shape[0], 3);
 }
 
+// Whatever the rule does with it: a bias that is not finite is never saved.
+TEST_F(Training, ABiasThatIsNotFiniteEndsTheRun) {
+  recipe.train.checkpoint_every = 1;
+  for (const double value : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()})
+    for (const std::string& rule : balance_rule_names()) {
+      recipe.balance.rule = rule;
+      const fs::path init = plant(bias_name(1).c_str(), value);
+      const std::string error = error_text(ErrorKind::device, [&] { train_as("run", recipe, init); });
+      EXPECT_NE(error.find("bias of layer 1"), std::string::npos) << error;
+      EXPECT_NE(error.find("balance.rule = " + rule), std::string::npos) << error;
+      EXPECT_EQ(names_in(run("run") / "checkpoints"), Names{});
+    }
+}
+
 // Windows without borders: as many as asked for, all the same.
 fs::path equal_windows(const fs::path& folder, int count) {
   std::string bytes;
@@ -332,6 +347,49 @@ TEST_F(Training, RefusesAnUnknownDecay) {
   EXPECT_NE(error.find("'1-sqrt'"), std::string::npos) << error;
 }
 
+// Found before the first step: data.tokenizer must be a tokenizer, fit the model and be the one that made the shards.
+TEST_F(Training, ATokenizerThatDoesNotBelongIsRefused) {
+  const auto refused = [&](ErrorKind kind) {
+    const std::string planned = error_text(kind, [&] { plan_training(recipe, 1); });
+    const std::string error = error_text(kind, [&] { train_as("run", recipe); });
+    EXPECT_EQ(planned, error);
+    EXPECT_FALSE(fs::exists(run("run")));
+    return error;
+  };
+  recipe.data.tokenizer = folder / "nowhere.json";
+  EXPECT_NE(refused(ErrorKind::file).find("nowhere.json"), std::string::npos);
+  recipe.data.tokenizer = folder / "recipe.toml";
+  write_file_atomic(folder / "recipe.toml", "[model]\nvocab_size = 262\n");
+  EXPECT_NE(refused(ErrorKind::format).find("recipe.toml"), std::string::npos);
+  recipe.data.tokenizer = folder / "other.json";
+  write_file_atomic(folder / "other.json", read_file(folder / "tokenizer.json") + "\n");
+  std::string error = refused(ErrorKind::usage);
+  for (const char* name : {"data.tokenizer", "other.json", "train.shard"})
+    EXPECT_NE(error.find(name), std::string::npos) << error;
+  train_bpe(std::vector<std::string_view>{"ab ab"}, 263).save(folder / "other.json");
+  error = refused(ErrorKind::usage);
+  for (const char* name : {"model.vocab_size", "262", "263", "other.json"})
+    EXPECT_NE(error.find(name), std::string::npos) << error;
+
+  recipe.data.tokenizer = folder / "tokenizer.json";
+  write_shard(folder / "valid.shard", {"another tokenizer's text, longer than a window"});
+  error = error_text(ErrorKind::usage, [&] { train_as("run", recipe); });
+  for (const char* name : {"data.tokenizer", "valid.shard"}) EXPECT_NE(error.find(name), std::string::npos) << error;
+  recipe.data.valid_shard = recipe.data.train_shard;
+  train_as("run", recipe);
+  EXPECT_EQ(read_file(checkpoint("run", 4) / "tokenizer.json"), read_file(folder / "tokenizer.json"));
+}
+
+// What is saved is what was read at the start, whatever becomes of the file.
+TEST_F(Training, TheTokenizerIsKeptFromTheStart) {
+  recipe.data.tokenizer = folder / "tokenizer.json";
+  const std::string text = read_file(recipe.data.tokenizer);
+  TrainHooks hooks;
+  hooks.step = [&](int64_t, const Json&) { fs::remove(recipe.data.tokenizer); };
+  train({.config = recipe, .run = run("run"), .threads = 1}, hooks);
+  EXPECT_EQ(read_file(checkpoint("run", 4) / "tokenizer.json"), text);
+}
+
 TEST_F(Training, InitFromTakesWeightsAndNothingElse) {
   train_as("first", recipe);
   train_as("second", recipe, checkpoint("first", 4));
@@ -399,7 +457,7 @@ TEST_F(Training, PlanKnowsWhatTheRunTakes) {
   EXPECT_EQ(memory.at("moments").as_int(), params.flat("m").bytes() * 2);
   int64_t sum = 0;
   for (const auto& [kind, bytes] : memory.as_object())
-    if (kind != "total") sum += bytes.as_int();
+    if (kind != "total" && kind != "available") sum += bytes.as_int();
   EXPECT_EQ(memory.at("total").as_int(), sum);
   int64_t trained = 0;
   for (const Param& p : table.list) trained += p.kind == ParamKind::buffer ? 0 : p.size();
@@ -408,6 +466,15 @@ TEST_F(Training, PlanKnowsWhatTheRunTakes) {
   EXPECT_EQ(plan.at("tokens").as_int(), 4 * 3 * 2 * 16);
   EXPECT_EQ(plan.at("flops_per_token").as_double(), training_flops_per_token(recipe.model, 16, AttentionCount::causal));
   EXPECT_NEAR(plan.at("ceiling").at("seconds").as_double(), 4 * plan.at("ceiling").at("seconds_per_step").as_double(), 1e-9);
+
+  EXPECT_GT(memory.at("available").as_int(), sum);
+  EXPECT_NO_THROW(admit_training(plan));
+  EXPECT_NO_THROW(admit_training(plan_training(recipe, 1, sum)));
+  const Json tight = plan_training(recipe, 1, sum - 1);
+  EXPECT_FALSE(tight.find("ceiling")) << "timed although it does not fit";
+  EXPECT_EQ(tight.at("parameters").dump(), plan.at("parameters").dump());
+  const std::string error = error_text(ErrorKind::device, [&] { admit_training(tight); });
+  EXPECT_NE(error.find(format_bytes(static_cast<double>(sum))), std::string::npos) << error;
 
   RunConfig huge;  // DeepSeek-V3's own shape: ten terabytes that nobody takes
   huge.data.seq_len = 4096;

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "tokenizer/tokenizer.h"
 
 namespace ballast {
 namespace {
@@ -36,7 +37,25 @@ std::vector<Batch> shard_batches(const RunConfig& c, const ShardReader& shard) {
   return batches;
 }
 
+// A shard's tokens must be the model's, and of the tokenizer that goes into the checkpoints.
+void require_fit(const RunConfig& c, const ShardReader& shard, const std::string& path) {
+  if (shard.header().vocab_size > c.model.vocab_size)
+    fail(ErrorKind::usage, "model.vocab_size", "{} is smaller than the {} of {}", c.model.vocab_size, shard.header().vocab_size, path);
+  if (!c.data.tokenizer.empty() && sha256_hex(read_file(c.data.tokenizer)) != shard.header().tokenizer_hash)
+    fail(ErrorKind::usage, "data.tokenizer",
+         "{} did not make the tokens of {}; give the tokenizer.json that `ballast corpus` wrote beside it", c.data.tokenizer, path);
+}
+
 }  // namespace
+
+std::string tokenizer_text(const RunConfig& c) {
+  if (c.data.tokenizer.empty()) return {};
+  const Tokenizer tokenizer = Tokenizer::load(c.data.tokenizer);
+  if (tokenizer.vocab_size() > c.model.vocab_size)
+    fail(ErrorKind::usage, "model.vocab_size", "{} is smaller than the {} of {}", c.model.vocab_size, tokenizer.vocab_size(),
+         c.data.tokenizer);
+  return read_file(c.data.tokenizer);
+}
 
 StepOptions training_options(const RunConfig& c) {
   return {.mtp_loss_weight = c.train.mtp_loss_weight, .aux_seq = c.aux.seq, .aux_global = c.aux.global,
@@ -53,6 +72,7 @@ Validation::Validation(Model& model, const RunConfig& c) {
     bytes_per_target_ = c.data.bytes_per_token;
   } else if (!c.data.valid_shard.empty()) {
     const ShardReader shard(c.data.valid_shard);
+    require_fit(c, shard, c.data.valid_shard);
     batches_ = shard_batches(c, shard);
     // bos is never predicted.
     bytes_per_target_ = static_cast<double>(shard.text_bytes()) / static_cast<double>(shard.tokens() - shard.documents());
@@ -84,22 +104,16 @@ const Pass& Validation::probe() {
   return step_->pass();
 }
 
-TrainingData::TrainingData(const RunConfig& c) {
+TrainingData::TrainingData(const RunConfig& c) : tokenizer_(tokenizer_text(c)) {
   if (!c.data.train_windows.empty()) {
     source_ = std::make_unique<FixedWindowIterator>(c.data.train_windows, c.data.seq_len, c.data.batch_size, c.model.vocab_size);
     const MappedFile file(c.data.train_windows);
     hash_ = corpus_ = sha256_hex(file.bytes());
-    FixedWindowIterator probe(c.data.train_windows, c.data.seq_len, c.data.batch_size, c.model.vocab_size);
-    shape_ = probe.next();
   } else if (!c.data.train_shard.empty()) {
     shard_ = std::make_unique<ShardReader>(c.data.train_shard);
-    if (shard_->header().vocab_size > c.model.vocab_size)
-      fail(ErrorKind::usage, "model.vocab_size", "{} is smaller than the {} of {}", c.model.vocab_size,
-           shard_->header().vocab_size, c.data.train_shard);
+    require_fit(c, *shard_, c.data.train_shard);
     const PackingOptions options{c.data.seq_len, c.data.batch_size, static_cast<uint64_t>(c.train.seed), c.data.isolate_documents};
     source_ = std::make_unique<BatchIterator>(*shard_, options);
-    BatchIterator probe(*shard_, options);
-    shape_ = probe.next();
     hash_ = shard_->hash();
     corpus_ = shard_->header().corpus_hash;
   } else {

@@ -73,5 +73,43 @@ TEST_F(Mpi, AnErrorEndsAllRanksWithItsCode) {
   EXPECT_FALSE(fs::exists(folder / "bad"));
 }
 
+int count(const std::string& text, const std::string& part) {
+  int n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+// What all ranks see alike is said by one of them.
+TEST_F(Mpi, AUsageErrorIsSaidOnce) {
+  ASSERT_EQ(train({}, "used").code, 0);
+  const std::pair<std::vector<std::string>, std::string> cases[] = {
+      {{"--model.hiden_size=4"}, "--model.hidden_size"},
+      {{"--balance.rate_drop_factor=-1"}, "balance.rate_drop_factor"},
+      {{"--resume", "--fresh"}, "--fresh"},
+      {{}, "has a run already"}};
+  for (const auto& [more, named] : cases) {
+    const e2e::Result r = train(two_, "used", more);
+    EXPECT_EQ(r.code, 2) << r.err;
+    EXPECT_EQ(count(r.err, "ballast: error: "), 1) << r.err;
+    EXPECT_NE(r.err.find(named), std::string::npos) << r.err;
+  }
+  const e2e::Result plan = train(two_, "plan", {"--dry-run"});
+  EXPECT_EQ(plan.code, 0) << plan.err;
+  EXPECT_EQ(count(plan.out, "flops_per_token"), 1) << plan.out;
+}
+
+// Each process would do the whole of it.
+TEST_F(Mpi, CommandsOfOneProcessRefuseSeveral) {
+  for (const char* name : {"eval", "quickstart", "convert"}) {
+    std::vector<std::string> words = two_;
+    words.insert(words.end(), {BALLAST_BINARY, name, "--out", (folder / "out").string()});
+    const e2e::Result r = e2e::start_program(words).wait();
+    EXPECT_EQ(r.code, 2) << r.err;
+    EXPECT_EQ(count(r.err, "ballast: error: "), 1) << r.err;
+    EXPECT_NE(r.err.find(std::string(name) + ": runs in one process"), std::string::npos) << r.err;
+    EXPECT_FALSE(fs::exists(folder / "out"));
+  }
+}
+
 }  // namespace
 }  // namespace ballast

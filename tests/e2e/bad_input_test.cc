@@ -44,6 +44,7 @@ class BadInput : public testing::Test {
     spill(w / "newer.toml", "format = 2\n");
     spill(w / "bad.jsonl", "{\"text\": \"a = 1\"}\n{\"text\": \n");
     spill(w / "nofield.jsonl", "{\"code\": \"a = 1\"}\n");
+    spill(w / "another.json", slurp(w / "data/tokenizer.json") + "\n");
     spill(w / "vectors.txt", "x");
     spill(w / "torn/metrics.jsonl", "{\"step\": 1,\n{\"step\": 2}\n");
     fs::copy(kGolden, w / "loose", fs::copy_options::recursive);
@@ -107,6 +108,7 @@ TEST_F(BadInput, Keys) {
   expect_refused({"train", "--config", at("syntax.toml")}, {"syntax.toml", "2"});
   expect_refused({"train", "--config", at("type.toml")}, {"type.toml", "model.hidden_size"});
   expect_refused({"train", "--config", at("newer.toml")}, {"newer.toml", "format"});
+  expect_refused(training({"--resume", "--fresh"}), {"--resume", "--fresh"});
 }
 
 TEST_F(BadInput, Paths) {
@@ -174,9 +176,12 @@ TEST_F(BadInput, Shapes) {
   expect_refused(training({"--model.n_group=2", "--model.topk_group=3"}), {"topk_group"});
   expect_refused(training({"--model.hidden_size=-16"}), {"model.hidden_size"});
   expect_refused(training({"--data.batch_size=-1"}), {"data.batch_size"});
+  expect_refused(training({"--data.batch_size=100000000"}), {"data.batch_size", "train.micro_batches"});
   expect_refused(training({"--data.seq_len=128"}), {"data.seq_len", "max_position_embeddings"});
   expect_refused(training({"--schedule.steps=0"}), {"schedule.steps"});
   expect_refused(training({"--balance.rule=sgn"}), {"sgn", "sign"});
+  expect_refused(training({"--balance.rule=prop", "--balance.bias_update_rate=1e39"}), {"balance.bias_update_rate"});
+  expect_refused(training({"--balance.rate_drop_factor=-1"}), {"balance.rate_drop_factor"});
   expect_refused(training({"--train.dtype=f16"}), {"train.dtype"});
   expect_refused(training({"--optimizer.learning_rate=-1"}), {"learning_rate"});
   expect_refused({"roofline", at("llama")}, {"llama", "model_type"});
@@ -187,6 +192,11 @@ TEST_F(BadInput, Data) {
   expect_refused(training({"--data.train_shard", at("nowhere.shard")}), {"nowhere.shard"});
   expect_refused(training({"--data.train_shard", at("cut.shard")}), {"cut.shard"});
   expect_refused(training({"--model.vocab_size=299"}), {"vocab_size"});
+  for (const char* how : {"--train.eval_every=0", "--dry-run"}) {
+    expect_refused(training({how, "--data.tokenizer", at("nowhere.json")}), {"nowhere.json"});
+    expect_refused(training({how, "--data.tokenizer", at("syntax.toml")}), {"syntax.toml"});
+    expect_refused(training({how, "--data.tokenizer", at("another.json")}), {"data.tokenizer", "another.json", "train.shard"});
+  }
   expect_refused({"inspect", at("cut.shard")}, {"cut.shard"});
 }
 

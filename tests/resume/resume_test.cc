@@ -42,8 +42,14 @@ TEST_F(Resume, StoppedAfterSomeStepsOfTheSchedule) {
   expect_done(command("whole"));
   recipe_.schedule.stop_after = 10;  // no validation is due there, but one is made
   expect_done(command("stopped"));
-  expect_done(command("stopped", {"--resume"}));  // done already: nothing is lost or doubled
-  EXPECT_EQ(lines("stopped"), 10 + 3);
+  for (const int64_t steps : {10, 6}) {  // done already, or beyond: nothing is lost or doubled, and it is said
+    recipe_.schedule.stop_after = steps;
+    const Result r = e2e::run(command("stopped", {"--resume"}));
+    EXPECT_EQ(r.code, 0) << r.err;
+    EXPECT_NE(r.err.find("is finished: 10 of " + std::to_string(steps) + " steps"), std::string::npos) << r.err;
+    EXPECT_EQ(r.err.find('%'), std::string::npos) << r.err;
+    EXPECT_EQ(lines("stopped"), 10 + 3);
+  }
   recipe_.schedule.stop_after = 0;
   const Result r = e2e::run(command("stopped", {"--resume"}));
   ASSERT_EQ(r.code, 0) << r.err;
@@ -53,7 +59,7 @@ TEST_F(Resume, StoppedAfterSomeStepsOfTheSchedule) {
 
 TEST_F(Resume, InterruptedFinishesItsStepAndSaves) {
   expect_done(command("whole"));
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     fs::remove_all(work_ / "stopped");
     recipe_.train.checkpoint_every = 0;
     Child child = start(command("stopped"));

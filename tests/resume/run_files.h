@@ -130,7 +130,6 @@ class Resume : public testing::Test {
   void SetUp() override {
     recipe_ = tiny_recipe(work_.path());
     recipe_.data.tokenizer = work_ / "tokenizer.json";
-    spill(recipe_.data.tokenizer, "{}\n");
     recipe_.schedule.steps = kSteps;
     recipe_.train.micro_batches = 2;
     recipe_.train.eval_every = 7;

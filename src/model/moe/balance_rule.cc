@@ -75,10 +75,13 @@ void validate(const BalanceConfig& c) {
   const auto names = balance_rule_names();
   if (std::find(names.begin(), names.end(), c.rule) == names.end())
     fail(ErrorKind::usage, "balance.rule", "unknown rule '{}'; did you mean '{}'?", c.rule, nearest_name(c.rule, names));
-  if (const double u = c.bias_update_rate.value_or(0); !std::isfinite(u) || u < 0)
-    fail(ErrorKind::usage, "balance.bias_update_rate", "{} is not a step size", u);
+  if (const double u = c.bias_update_rate.value_or(0); !(u >= 0 && u <= 1))
+    fail(ErrorKind::usage, "balance.bias_update_rate",
+         "{} is not a step of the bias (0..1): it is added to scores that lie between 0 and 1", u);
   if (!(c.rate_drop_at >= 0 && c.rate_drop_at <= 1))
     fail(ErrorKind::usage, "balance.rate_drop_at", "{} is not a share of the run (0..1)", c.rate_drop_at);
+  if (!(c.rate_drop_factor >= 0 && c.rate_drop_factor <= 1))
+    fail(ErrorKind::usage, "balance.rate_drop_factor", "{} is not a share of the rate (0..1)", c.rate_drop_factor);
   if (c.probe_every < 0) fail(ErrorKind::usage, "balance.probe_every", "{} is not a number of steps", c.probe_every);
 }
 

@@ -36,7 +36,7 @@ std::vector<std::string> balance_rule_names();
 std::string balance_rule_list();
 // The fields that rules brought along, of all of them.
 void list_rule_fields(BalanceRules& rules, FieldList& list);
-// Throws Error{usage} for an unknown rule or a rate that is not finite.
+// Throws Error{usage} for an unknown rule, or for a rate or share outside of 0..1.
 void validate(const BalanceConfig& config);
 
 // One layer: bias (E) += what the rule says of load (E), exact counts of the whole global batch.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "base/error.h"
@@ -202,6 +203,28 @@ TEST(BalanceRule, UnknownNamesGetTheNearest) {
   } catch (const Error& e) {
     EXPECT_NE(std::string(e.what()).find("sign_centered"), std::string::npos);
   }
+}
+
+// A step of more than 1 outweighs every score at once, and one beyond a float's range makes a bias that is no number.
+TEST(BalanceRule, RatesAndSharesLieBetweenZeroAndOne) {
+  const auto refused = [](const std::function<void(BalanceConfig&)>& set) -> std::string {
+    BalanceConfig config;
+    set(config);
+    try {
+      validate(config);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind, ErrorKind::usage);
+      return e.where;
+    }
+    return "";
+  };
+  for (const double bad : {-1e-3, 1.001, 1e39, double(INFINITY), double(NAN)}) {
+    EXPECT_EQ(refused([&](BalanceConfig& c) { c.bias_update_rate = bad; }), "balance.bias_update_rate") << bad;
+    EXPECT_EQ(refused([&](BalanceConfig& c) { c.rate_drop_at = bad; }), "balance.rate_drop_at") << bad;
+    EXPECT_EQ(refused([&](BalanceConfig& c) { c.rate_drop_factor = bad; }), "balance.rate_drop_factor") << bad;
+  }
+  for (const double good : {0.0, 1e-3, 1.0})
+    EXPECT_EQ(refused([&](BalanceConfig& c) { c.bias_update_rate = c.rate_drop_at = c.rate_drop_factor = good; }), "") << good;
 }
 
 TEST(BalanceRule, TheRateDropsOnce) {
