@@ -17,6 +17,7 @@
 #include "data/corpus/benchmarks.h"
 #include "data/corpus/caps.h"
 #include "data/corpus/document_source.h"
+#include "data/corpus/head_comments.h"
 #include "data/corpus/licenses.h"
 #include "data/corpus/near_duplicates.h"
 
@@ -105,12 +106,21 @@ bool Scan::license_accepted_for(size_t i) const {
   return license_accepted(files_[i].license, o_.license);
 }
 
+// What the file says itself, else what is said of it. A notice of the GNU family or the MPL counts where the package is
+// not known to be under it: then somebody has looked at the terms, which may be "GPL or MIT".
+std::string license_of_file(std::string_view text, std::string said) {
+  if (std::string tag = spdx_tag(text); !tag.empty()) return tag;
+  if (said.find("GPL-") != std::string::npos || said.find("MPL-") != std::string::npos) return said;
+  std::string notice = copyleft_notice(text);
+  return notice.empty() ? said : notice;
+}
+
 void Scan::look_at(size_t i) {
   ManifestEntry& e = files_[i];
   DocumentSource::Text text = source_.read(i, e.path);
   e.bytes = text.bytes;
   e.sha256 = std::move(text.sha256);
-  if (std::string tag = spdx_tag(text.text); !tag.empty() && source_.licensed(i)) e.license = std::move(tag);
+  if (source_.licensed(i)) e.license = license_of_file(text.text, std::move(e.license));
   if (!license_accepted_for(i)) {
     e.reason = "license " + e.license;
     return;
