@@ -405,7 +405,7 @@ std::string spdx_id_of_classifier(std::string_view classifier) {
   const size_t last = classifier.rfind("::");
   std::string_view name = classifier.substr(last + 2);
   while (name.starts_with(' ')) name.remove_prefix(1);
-  if (name == "OSI Approved") return {};
+  if (name == "OSI Approved" || name == "DFSG approved") return {};
   if (name == "Mozilla Public License 2.0 (MPL 2.0)") return "MPL-2.0";
   if (name == "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication") return "CC0-1.0";
   if (name == "The Unlicense (Unlicense)") return "Unlicense";

@@ -158,6 +158,17 @@ TEST(WheelMetadata, TheStrictestReadingOfSeveralClassifiers) {
   EXPECT_EQ(license("License-Expression: MIT OR GPL-3.0-only\n" + gpl), "MIT OR GPL-3.0-only");
   EXPECT_EQ(license("License: BSD 3-Clause\nClassifier: License :: OSI Approved :: BSD License\n"), "BSD-3-Clause");
   EXPECT_EQ(license("Name: x\n"), "unknown");
+  // The License field counts beside the classifiers, and a classifier of something unknown counts.
+  EXPECT_EQ(license("License: GPLv3\n" + mit), "GPL-3.0-only AND MIT");
+  EXPECT_EQ(license("License: MIT\nClassifier: License :: Free for non-commercial use\n"),
+            "MIT AND LicenseRef-Free-for-non-commercial-use");
+  EXPECT_EQ(license("License-Expression: MIT\nClassifier: License :: Other/Proprietary License\n"),
+            "MIT AND LicenseRef-Other-Proprietary-License");
+  EXPECT_EQ(license("License-Expression: MIT\nLicense: GPLv3\n"), "MIT AND GPL-3.0-only");
+  EXPECT_EQ(license("License: MIT License\nClassifier: License :: OSI Approved\n" + mit), "MIT");
+  EXPECT_EQ(license("License: Acme\n" + mit), "LicenseRef-Acme AND MIT");
+  for (const char* where : {"LICENSE.txt", "see COPYING", "Dual License", "UNKNOWN", "file: LICENSE"})
+    EXPECT_EQ(license("License: " + std::string(where) + "\n" + mit), "MIT") << where;
   EXPECT_EQ(license(std::string("License: ") + kMit + "  more\n"), "MIT");
   EXPECT_EQ(license(std::string(3'000'000, 'a')), "unknown");
   EXPECT_EQ(parse_record("\"a,b.py\",x,1\r\nc.py\n\n,\n"), (std::vector<std::string>{"a,b.py", "c.py"}));
