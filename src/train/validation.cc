@@ -96,6 +96,8 @@ TrainingData::TrainingData(const RunConfig& c) {
     if (shard_->header().vocab_size > c.model.vocab_size)
       fail(ErrorKind::usage, "model.vocab_size", "{} is smaller than the {} of {}", c.model.vocab_size,
            shard_->header().vocab_size, c.data.train_shard);
+    if (c.data.valid_windows.empty() && !c.data.valid_shard.empty())
+      require_one_corpus(c.data.train_shard, shard_->header(), c.data.valid_shard, ShardReader(c.data.valid_shard).header());
     const PackingOptions options{c.data.seq_len, c.data.batch_size, static_cast<uint64_t>(c.train.seed), c.data.isolate_documents};
     source_ = std::make_unique<BatchIterator>(*shard_, options);
     BatchIterator probe(*shard_, options);
