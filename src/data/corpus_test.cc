@@ -182,6 +182,51 @@ TEST_F(CorpusTest, OnlyPermissiveFilesOfALicensedTree) {
   EXPECT_NE(refused.find("--license"), std::string::npos) << refused;
 }
 
+TEST_F(CorpusTest, ANoticeInAFileWinsOverThePackagesLicense) {
+  const std::string notice =
+      "# Under the terms of the GNU General Public License as published by the Free Software\n"
+      "# Foundation; either version 2 of the License, or (at your option) any later version.\n";
+  put("mit/LICENSE", "licensed under the MIT license");
+  put("mit/a.py", notice + code("a"));
+  put("mit/b.py", "# SPDX-License-Identifier: MIT\n" + notice + code("b"));
+  put("held/LICENSE", "licensed under the MIT license");
+  put("held/c.py", code("c"));
+  auto entries = by_path(collect_corpus(options()));
+  EXPECT_EQ(entries.at("mit/a.py").reason, "license GPL-2.0-or-later");
+  EXPECT_EQ(entries.at("mit/b.py").reason, "");
+  // Where somebody has looked at its terms, they stay; and a tree that says nothing of licenses is the user's own.
+  put("mit/LICENSE-MIT", "licensed under the MIT license");
+  put("mit/LICENSE-GPL", "GNU General Public License version 2");
+  fs::remove(folder / "src/mit/LICENSE");
+  entries = by_path(collect_corpus(options()));
+  EXPECT_EQ(entries.at("mit/a.py").license, "GPL-2.0-only OR MIT");
+  EXPECT_EQ(entries.at("mit/a.py").reason, "");
+  for (const char* file : {"mit/LICENSE-MIT", "mit/LICENSE-GPL", "held/LICENSE"}) fs::remove(folder / "src" / file);
+  EXPECT_EQ(by_path(collect_corpus(options())).at("mit/a.py").reason, "");
+}
+
+TEST_F(CorpusTest, APackageThatRepeatsItselfIsCappedAndReported) {
+  const auto lines = [](const std::string& name, int first, int count) {
+    std::string text;
+    for (int i = first; i < first + count; ++i) text += name + std::to_string(i) + " = " + std::to_string(i * 7) + "\n";
+    return text;
+  };
+  // Three texts of 300 lines, 20 times each, with 100 lines of every file's own.
+  for (int f = 0; f < 60; ++f)
+    put("sdk/m" + std::to_string(f) + ".py", lines("same", f % 3 * 400, 300) + lines("own", f * 100, 100));
+  for (int f = 0; f < 30; ++f) put("other/m" + std::to_string(f) + ".py", lines("other", f * 400, 400));
+  put("held.py", code("h"));
+  CorpusOptions o = options();
+  o.near_duplicate = 1;
+  const CorpusIndex index = scan_corpus(o);
+  const Json report = index.report();
+  ASSERT_EQ(index.repetitive.size(), 1u);
+  EXPECT_NEAR(index.repetitive.at("sdk"), 0.29, 0.15);  // (3 x 300 + 60 x 100) of 60 x 400 lines
+  EXPECT_GT(report.at("dropped").at("beyond the share of a package that repeats itself").as_int(), 40);
+  EXPECT_EQ(report.at("unique_lines_of_repetitive_packages").at("sdk").as_double(), index.repetitive.at("sdk"));
+  EXPECT_EQ(index.hash(), scan_corpus(o, 2).hash());
+}
+
 TEST_F(CorpusTest, NamedBenchmarksAndLargeFilesAreKeptOut) {
   std::string large;
   while (large.size() < 3'000'000) large += "value = 123456\n";

@@ -48,6 +48,7 @@ class Scan {
     for (const std::string& file : o_.exclude_benchmarks) benchmarks_.add_file(file);
     keys_.resize(files_.size());
     hashes_.resize(files_.size());
+    samples_.resize(files_.size());
     read_all(threads);
     split_packages();
     drop_copies();
@@ -73,6 +74,7 @@ class Scan {
   BenchmarkTexts benchmarks_;
   std::vector<TextKey> keys_;
   std::vector<MinHash> hashes_;
+  std::vector<std::vector<uint32_t>> samples_;  // of the lines, for UniqueLines
   std::unordered_map<TextKey, uint32_t, TextKeyHash> by_text_;
   std::unordered_map<uint32_t, std::vector<uint64_t>> lines_;
   size_t lines_cached_ = 0;
@@ -130,7 +132,10 @@ void Scan::look_at(size_t i) {
   if (e.reason.empty() && !benchmarks_.empty()) e.reason = benchmarks_.reason(text.text);
   if (!e.reason.empty()) return;
   keys_[i] = text_key(text.text);
-  if (o_.near_duplicate < 1) hashes_[i] = min_hash(line_set(text.text));
+  if (o_.near_duplicate >= 1 && o_.package_share >= 1) return;
+  const std::vector<uint64_t> lines = line_set(text.text);
+  hashes_[i] = min_hash(lines);
+  samples_[i] = UniqueLines::sample(lines);
 }
 
 // Marks the held-out packages. Where the list names none of those that are there, takes packages in the order of their
@@ -231,11 +236,19 @@ void Scan::drop_shares() {
     train.push_back({package, e.bytes, is_test_path(e.path), e.sha256});
     place.push_back(i);
   }
-  const CapResult capped = apply_caps(train, o_.package_share, o_.test_share);
+  std::vector<UniqueLines> lines(packages.size());
+  for (size_t i = 0; i < train.size(); ++i) lines[train[i].package].add(samples_[place[i]]);
+  std::vector<double> unique;
+  for (const UniqueLines& package : lines) unique.push_back(package.fraction());
+  for (const auto& [name, package] : packages) {
+    if (unique[package] < kRepetitive) index_.repetitive[name] = unique[package];
+  }
+  const CapResult capped = apply_caps(train, o_.package_share, o_.test_share, unique);
   index_.packages_capped = capped.packages_capped;
   for (size_t i = 0; i < train.size(); ++i) {
     std::string& reason = files_[place[i]].reason;
     if (capped.verdict[i] == CapVerdict::test_share) reason = "beyond the tests' share";
+    if (capped.verdict[i] == CapVerdict::repetition) reason = "beyond the share of a package that repeats itself";
     if (capped.verdict[i] == CapVerdict::package_share) reason = "beyond the package's share";
   }
 }
