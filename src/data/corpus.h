@@ -61,7 +61,7 @@ struct CorpusOptions {
     v("package_share", package_share,
       "largest share of the training bytes of one package, where there are more than 1 / share; 1: off");
     v("test_share", test_share, "largest share of tests in the training bytes; 1: off");
-    v("held_out", held_out, "packages that are never trained on");
+    v("held_out", held_out, "packages that are never trained on; those that you name must be there");
     v("held_out_share", held_out_share,
       "share of the bytes held out, by whole packages, where none of held_out exists");
   }

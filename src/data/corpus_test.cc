@@ -86,13 +86,53 @@ TEST_F(CorpusTest, TheTrainingCopyOfAHeldOutTextGoes) {
 TEST_F(CorpusTest, HoldsOutAShareOfPackagesWhereTheListNamesNone) {
   for (int i = 0; i < 100; ++i) put("p" + std::to_string(i) + "/m.py", code("f" + std::to_string(i)));
   CorpusOptions o = options();
+  o.held_out = CorpusOptions().held_out;
   const Corpus corpus = collect_corpus(o);
   const double share =
       double(corpus.bytes(Split::held_out)) / double(corpus.bytes(Split::held_out) + corpus.bytes(Split::train));
   EXPECT_NEAR(share, 0.05, 0.011);
-  EXPECT_EQ(corpus.held_out_not_found, (std::vector<std::string>{"held"}));
+  EXPECT_EQ(corpus.held_out_not_found, o.held_out);
   put("q.py", code("new"));  // one more package moves at most itself
   EXPECT_NEAR(double(collect_corpus(o).part(Split::held_out).size()), 5.0, 1.0);
+}
+
+TEST_F(CorpusTest, HeldOutPackagesThatSomebodyNamesMustBeThere) {
+  put("alpha.py", code("a"));
+  put("beta.py", code("b"));
+  put("empty.py", "");
+  CorpusOptions o = options();
+  for (const char* name : {"nope", "empty"}) {
+    o.held_out = {"alpha", name};
+    const std::string refused = error_text(ErrorKind::usage, [&] { scan_corpus(o); });
+    EXPECT_NE(refused.find(std::string("named ") + name), std::string::npos) << refused;
+    EXPECT_NE(refused.find("there are alpha, beta"), std::string::npos) << refused;
+  }
+  o.held_out = {"alpha"};
+  EXPECT_EQ(by_path(collect_corpus(o)).at("alpha.py").split, Split::held_out);
+}
+
+TEST_F(CorpusTest, InstalledPackagesBelowASourceAreNamed) {
+  put("lib/dist-packages/a.py", code("a"));
+  put("site-packages/b.py", code("b"));
+  const std::string refused = error_text(ErrorKind::usage, [&] { scan_corpus(options()); });
+  EXPECT_NE(refused.find("src/lib/dist-packages"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("src/site-packages"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("--source " + (folder / "src").string()), std::string::npos) << refused;
+}
+
+TEST_F(CorpusTest, AnUnreadableFileIsNamedWithTheRemedy) {
+  put("good/a.py", code("a"));
+  put("bad/inner/b.py", code("b"));
+  fs::permissions(folder, fs::perms::all);
+  fs::permissions(folder / "src/bad/inner/b.py", fs::perms::none);
+  const bool root = geteuid() == 0;
+  if (root) ASSERT_EQ(seteuid(65534), 0);  // root reads everything
+  CorpusOptions o = options();
+  o.held_out = {"good"};
+  const std::string refused = error_text(ErrorKind::file, [&] { scan_corpus(o, 1); });
+  if (root) ASSERT_EQ(seteuid(0), 0);
+  EXPECT_NE(refused.find("bad/inner/b.py"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("--corpus.exclude bad"), std::string::npos) << refused;
 }
 
 TEST_F(CorpusTest, SeveralSourcesKeepTheirFilesApart) {
@@ -275,6 +315,7 @@ TEST_F(CorpusTest, BadInputIsNamed) {
   fs::create_directories(folder / "src");
   EXPECT_NE(error_text(ErrorKind::usage, [&] { collect_corpus(o); }).find("corpus is empty"), std::string::npos);
   put("only.py", code("f"));
+  o.held_out = CorpusOptions().held_out;
   EXPECT_NE(error_text(ErrorKind::usage, [&] { collect_corpus(o); }).find("held_out part is empty"), std::string::npos);
   o.held_out = {"only.py"};
   EXPECT_NE(error_text(ErrorKind::usage, [&] { collect_corpus(o); }).find("train part is empty"), std::string::npos);

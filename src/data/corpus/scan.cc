@@ -1,6 +1,8 @@
 // scan_corpus: every file is read once, in blocks, on all threads; what is remembered of it is its manifest entry, a
 // hash of its normalized text and its MinHash. The decisions that compare files follow, one after the other in the
 // order of the paths, so that they depend on nothing else.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <exception>
 #include <map>
@@ -27,6 +29,7 @@ namespace {
 constexpr int64_t kBlock = 256;           // files between two looks at the clock
 constexpr size_t kMostCandidates = 16;    // exact comparisons per file
 constexpr double kEstimateSlack = 0.15;   // 3.5 standard errors of the estimate
+constexpr size_t kNamedPackages = 12;     // in a message
 constexpr size_t kCachedLines = 4 << 20;  // lines of files just compared, 8 bytes each
 
 using TextKey = std::array<uint64_t, 2>;  // half a sha256
@@ -60,6 +63,7 @@ class Scan {
   void look_at(size_t i);
   bool license_accepted_for(size_t i) const;
   void split_packages();
+  void require_found(const std::map<std::string, int64_t>& packages) const;
   void hold_out_share(const std::map<std::string, int64_t>& bytes, int64_t total,
                       std::set<std::string>& held_out) const;
   void drop_copies();
@@ -138,8 +142,9 @@ void Scan::look_at(size_t i) {
   samples_[i] = UniqueLines::sample(lines);
 }
 
-// Marks the held-out packages. Where the list names none of those that are there, takes packages in the order of their
-// names' sha256, which is as good as random and the same everywhere, until the share is reached.
+// Marks the held-out packages. Names that somebody gave must be there: else what was to be held out would be trained
+// on. Where the default list names none of those that are there, takes packages in the order of their names' sha256,
+// which is as good as random and the same everywhere, until the share is reached.
 void Scan::split_packages() {
   std::map<std::string, int64_t> bytes;  // of packages with something to keep
   int64_t total = 0;
@@ -159,8 +164,20 @@ void Scan::split_packages() {
     }
     if (!found) index_.held_out_not_found.push_back(name);
   }
+  if (o_.held_out != CorpusOptions().held_out) require_found(bytes);
   if (held_out.empty()) hold_out_share(bytes, total, held_out);
   for (ManifestEntry& e : files_) e.split = held_out.count(e.package) > 0 ? Split::held_out : Split::train;
+}
+
+void Scan::require_found(const std::map<std::string, int64_t>& packages) const {
+  if (index_.held_out_not_found.empty() || packages.empty()) return;
+  std::string there;
+  size_t named = 0;
+  for (auto package = packages.begin(); package != packages.end() && named < kNamedPackages; ++package, ++named)
+    there += (named > 0 ? ", " : "") + package->first;
+  if (packages.size() > kNamedPackages) there += fmt::format(" and {} more", packages.size() - kNamedPackages);
+  fail(ErrorKind::usage, "corpus.held_out", "no file that is kept is of a package named {}; there are {}",
+       fmt::join(index_.held_out_not_found, ", "), there);
 }
 
 void Scan::hold_out_share(const std::map<std::string, int64_t>& bytes, int64_t total,
