@@ -276,7 +276,7 @@ void require_share(const char* key, double value) {
 }
 
 // Refuses an index with nothing in one of its parts, and says which rule took most.
-void require_parts(const CorpusIndex& index) {
+void require_parts(const CorpusIndex& index, const std::vector<std::string>& skipped) {
   std::map<std::string, int64_t> rules;
   int64_t kept = 0, licensed_away = 0;
   for (const ManifestEntry& e : index.manifest) {
@@ -289,8 +289,14 @@ void require_parts(const CorpusIndex& index) {
     const auto most =
         std::max_element(rules.begin(), rules.end(), [](auto& a, auto& b) { return a.second < b.second; });
     const std::string why = most == rules.end() ? "" : fmt::format(" ({} of them: {})", most->second, most->first);
+    const std::string passed_over =
+        skipped.empty()
+            ? ""
+            : fmt::format("; not entered: {}, since installed packages are a source of their own: --source {}",
+                          fmt::join(skipped, ", "), skipped.front());
     fail(ErrorKind::usage, index.origin,
-         "the corpus is empty: {} files looked at, none kept{}; name other folders with --source DIR{}", files, why,
+         "the corpus is empty: {} files looked at, none kept{}{}; name {} folders with --source DIR{}", files, why,
+         passed_over, skipped.empty() ? "other" : "those or other",
          licensed_away > 0 ? ", or licenses to take with --license" : "");
   }
   if (licensed_away * 2 > files)
@@ -313,9 +319,11 @@ CorpusIndex scan_corpus(const CorpusOptions& options, int threads) {
   CorpusIndex index;
   auto source = std::make_shared<const DocumentSource>(options, index.manifest);
   index.origin = source->origin();
+  for (const std::string& folder : source->skipped())
+    log_info("not entered: {}; --source {} takes what is installed there", folder, folder);
   Scan(options, *source, index).run(threads);
+  require_parts(index, source->skipped());
   index.source_ = std::move(source);
-  require_parts(index);
   return index;
 }
 
