@@ -84,6 +84,9 @@ Json CorpusIndex::report() const {
   report["license_bytes"] = counts(licenses, &Count::bytes);
   report["held_out_copied"] = held_out_copied;
   report["packages_capped"] = packages_capped;
+  Json repeating = Json::object();
+  for (const auto& [package, fraction] : repetitive) repeating[package] = fraction;
+  report["unique_lines_of_repetitive_packages"] = std::move(repeating);
   const auto& train = packages[static_cast<int>(Split::train)];
   const auto largest =
       std::max_element(train.begin(), train.end(), [](const auto& a, const auto& b) { return a.second < b.second; });

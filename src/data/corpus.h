@@ -7,7 +7,7 @@
 //   content      corpus/filters.h: too large, binary, not UTF-8, blank, long lines, data, generated
 //   copy         equal sha256 of the text without trailing blanks and with LF line ends
 //   near-duplicate   lines' Jaccard similarity above a threshold (corpus/near_duplicates.h)
-//   shares       tests, and each package, of the training part (corpus/caps.h)
+//   shares       tests, each package, and packages that repeat themselves, of the training part (corpus/caps.h)
 //
 // Held-out is whole packages, never single files: files of a package are too alike. Of a text in both parts the
 // training copy goes, else the first by path stays.
@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -60,7 +61,7 @@ struct CorpusOptions {
     v("package_share", package_share,
       "largest share of the training bytes of one package, where there are more than 1 / share; 1: off");
     v("test_share", test_share, "largest share of tests in the training bytes; 1: off");
-    v("held_out", held_out, "packages that are never trained on");
+    v("held_out", held_out, "packages that are never trained on; those that you name must be there");
     v("held_out_share", held_out_share,
       "share of the bytes held out, by whole packages, where none of held_out exists");
   }
@@ -75,6 +76,7 @@ class CorpusIndex {
   std::string origin;                           // the folders or the file, for people
   std::vector<std::string> held_out_not_found;  // names in CorpusOptions::held_out that no package has
   int64_t held_out_copied = 0;                  // held-out files whose training copies, near ones too, were dropped
+  std::map<std::string, double> repetitive;     // packages with few unique lines (corpus/caps.h), and their fractions
   bool packages_capped = true;                  // false: too few packages for CorpusOptions::package_share
 
   std::vector<uint32_t> files(Split split) const;  // places in the manifest of the kept ones

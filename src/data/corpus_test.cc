@@ -86,13 +86,54 @@ TEST_F(CorpusTest, TheTrainingCopyOfAHeldOutTextGoes) {
 TEST_F(CorpusTest, HoldsOutAShareOfPackagesWhereTheListNamesNone) {
   for (int i = 0; i < 100; ++i) put("p" + std::to_string(i) + "/m.py", code("f" + std::to_string(i)));
   CorpusOptions o = options();
+  o.held_out = CorpusOptions().held_out;
   const Corpus corpus = collect_corpus(o);
   const double share =
       double(corpus.bytes(Split::held_out)) / double(corpus.bytes(Split::held_out) + corpus.bytes(Split::train));
   EXPECT_NEAR(share, 0.05, 0.011);
-  EXPECT_EQ(corpus.held_out_not_found, (std::vector<std::string>{"held"}));
+  EXPECT_EQ(corpus.held_out_not_found, o.held_out);
   put("q.py", code("new"));  // one more package moves at most itself
   EXPECT_NEAR(double(collect_corpus(o).part(Split::held_out).size()), 5.0, 1.0);
+}
+
+TEST_F(CorpusTest, HeldOutPackagesThatSomebodyNamesMustBeThere) {
+  put("alpha.py", code("a"));
+  put("beta.py", code("b"));
+  put("empty.py", "");
+  CorpusOptions o = options();
+  for (const char* name : {"nope", "empty"}) {
+    o.held_out = {"alpha", name};
+    const std::string refused = error_text(ErrorKind::usage, [&] { scan_corpus(o); });
+    EXPECT_NE(refused.find(std::string("named ") + name), std::string::npos) << refused;
+    EXPECT_NE(refused.find("there are alpha, beta"), std::string::npos) << refused;
+  }
+  o.held_out = {"alpha"};
+  EXPECT_EQ(by_path(collect_corpus(o)).at("alpha.py").split, Split::held_out);
+}
+
+TEST_F(CorpusTest, InstalledPackagesBelowASourceAreNamed) {
+  put("lib/dist-packages/a.py", code("a"));
+  put("site-packages/b.py", code("b"));
+  const std::string refused = error_text(ErrorKind::usage, [&] { scan_corpus(options()); });
+  EXPECT_NE(refused.find("src/lib/dist-packages"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("src/site-packages"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("--source " + (folder / "src").string()), std::string::npos) << refused;
+}
+
+TEST_F(CorpusTest, AnUnreadableFileIsNamedWithTheRemedy) {
+  put("good/a.py", code("a"));
+  put("bad/inner/b.py", code("b"));
+  fs::permissions(folder, fs::perms::all);
+  fs::permissions(folder / "src/bad/inner/b.py", fs::perms::none);
+  CorpusOptions o = options();
+  o.held_out = {"good"};
+  std::string refused;
+  {
+    const WithoutRoot user;
+    refused = error_text(ErrorKind::file, [&] { scan_corpus(o, 1); });
+  }
+  EXPECT_NE(refused.find("bad/inner/b.py"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("--corpus.exclude bad"), std::string::npos) << refused;
 }
 
 TEST_F(CorpusTest, SeveralSourcesKeepTheirFilesApart) {
@@ -123,6 +164,12 @@ TEST_F(CorpusTest, ReadsJsonLines) {
   EXPECT_NE(error_text(ErrorKind::format, [&] { collect_corpus(o); }).find("d.jsonl:1"), std::string::npos);
   write_file_atomic(folder / "d.jsonl", "{\"text\": \"a\"}\n{\"text\": \n");
   EXPECT_NE(error_text(ErrorKind::format, [&] { collect_corpus(o); }).find("d.jsonl:2"), std::string::npos);
+  for (const std::string member : {"\"license\": 3", "\"package\": [\"a\"]", "\"version\": {}"}) {
+    write_file_atomic(folder / "d.jsonl", "{\"text\": \"a\", \"license\": null}\n{\"text\": \"b\", " + member + "}\n");
+    const std::string refused = error_text(ErrorKind::format, [&] { scan_corpus(o); });
+    EXPECT_NE(refused.find("d.jsonl:2"), std::string::npos) << refused;
+    EXPECT_NE(refused.find(member.substr(1, 7)), std::string::npos) << refused;
+  }
 }
 
 TEST_F(CorpusTest, NearDuplicatesGoAcrossTheBorderFirst) {
@@ -182,6 +229,51 @@ TEST_F(CorpusTest, OnlyPermissiveFilesOfALicensedTree) {
   EXPECT_NE(refused.find("--license"), std::string::npos) << refused;
 }
 
+TEST_F(CorpusTest, ANoticeInAFileWinsOverThePackagesLicense) {
+  const std::string notice =
+      "# Under the terms of the GNU General Public License as published by the Free Software\n"
+      "# Foundation; either version 2 of the License, or (at your option) any later version.\n";
+  put("mit/LICENSE", "licensed under the MIT license");
+  put("mit/a.py", notice + code("a"));
+  put("mit/b.py", "# SPDX-License-Identifier: MIT\n" + notice + code("b"));
+  put("held/LICENSE", "licensed under the MIT license");
+  put("held/c.py", code("c"));
+  auto entries = by_path(collect_corpus(options()));
+  EXPECT_EQ(entries.at("mit/a.py").reason, "license GPL-2.0-or-later");
+  EXPECT_EQ(entries.at("mit/b.py").reason, "");
+  // Where somebody has looked at its terms, they stay; and a tree that says nothing of licenses is the user's own.
+  put("mit/LICENSE-MIT", "licensed under the MIT license");
+  put("mit/LICENSE-GPL", "GNU General Public License version 2");
+  fs::remove(folder / "src/mit/LICENSE");
+  entries = by_path(collect_corpus(options()));
+  EXPECT_EQ(entries.at("mit/a.py").license, "GPL-2.0-only OR MIT");
+  EXPECT_EQ(entries.at("mit/a.py").reason, "");
+  for (const char* file : {"mit/LICENSE-MIT", "mit/LICENSE-GPL", "held/LICENSE"}) fs::remove(folder / "src" / file);
+  EXPECT_EQ(by_path(collect_corpus(options())).at("mit/a.py").reason, "");
+}
+
+TEST_F(CorpusTest, APackageThatRepeatsItselfIsCappedAndReported) {
+  const auto lines = [](const std::string& name, int first, int count) {
+    std::string text;
+    for (int i = first; i < first + count; ++i) text += name + std::to_string(i) + " = " + std::to_string(i * 7) + "\n";
+    return text;
+  };
+  // Three texts of 300 lines, 20 times each, with 100 lines of every file's own.
+  for (int f = 0; f < 60; ++f)
+    put("sdk/m" + std::to_string(f) + ".py", lines("same", f % 3 * 400, 300) + lines("own", f * 100, 100));
+  for (int f = 0; f < 30; ++f) put("other/m" + std::to_string(f) + ".py", lines("other", f * 400, 400));
+  put("held.py", code("h"));
+  CorpusOptions o = options();
+  o.near_duplicate = 1;
+  const CorpusIndex index = scan_corpus(o);
+  const Json report = index.report();
+  ASSERT_EQ(index.repetitive.size(), 1u);
+  EXPECT_NEAR(index.repetitive.at("sdk"), 0.29, 0.15);  // (3 x 300 + 60 x 100) of 60 x 400 lines
+  EXPECT_GT(report.at("dropped").at("beyond the share of a package that repeats itself").as_int(), 40);
+  EXPECT_EQ(report.at("unique_lines_of_repetitive_packages").at("sdk").as_double(), index.repetitive.at("sdk"));
+  EXPECT_EQ(index.hash(), scan_corpus(o, 2).hash());
+}
+
 TEST_F(CorpusTest, NamedBenchmarksAndLargeFilesAreKeptOut) {
   std::string large;
   while (large.size() < 3'000'000) large += "value = 123456\n";
@@ -230,6 +322,7 @@ TEST_F(CorpusTest, BadInputIsNamed) {
   fs::create_directories(folder / "src");
   EXPECT_NE(error_text(ErrorKind::usage, [&] { collect_corpus(o); }).find("corpus is empty"), std::string::npos);
   put("only.py", code("f"));
+  o.held_out = CorpusOptions().held_out;
   EXPECT_NE(error_text(ErrorKind::usage, [&] { collect_corpus(o); }).find("held_out part is empty"), std::string::npos);
   o.held_out = {"only.py"};
   EXPECT_NE(error_text(ErrorKind::usage, [&] { collect_corpus(o); }).find("train part is empty"), std::string::npos);

@@ -54,6 +54,54 @@ std::vector<uint32_t> training_sample(const CorpusIndex& corpus) {
   return files;
 }
 
+// Where a corpus is written until it is whole: in its folder, so that what is there already stays as it is, and moving
+// takes renames alone. What is left of it when something fails goes away.
+class PartialFolder {
+ public:
+  explicit PartialFolder(const fs::path& folder) : folder_(folder), path_(folder / ".partial-corpus") {
+    std::error_code error;
+    fs::remove_all(path_, error);  // of a process that was killed
+    made_ = !fs::exists(folder_, error);
+    fs::create_directories(path_, error);
+    if (!error) return;
+    clear();
+    fail(ErrorKind::file, path_.string(), "cannot make the folder: {}", error.message());
+  }
+  ~PartialFolder() { clear(); }
+  PartialFolder(const PartialFolder&) = delete;
+  PartialFolder& operator=(const PartialFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+  // `last` comes last: what it speaks of is there.
+  void move_into_place(const fs::path& last) {
+    std::vector<fs::path> names;
+    for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
+      if (entry.path().filename() != last) names.push_back(entry.path().filename());
+    }
+    std::sort(names.begin(), names.end());
+    names.push_back(last);
+    for (const fs::path& name : names) {
+      std::error_code error;
+      fs::rename(path_ / name, folder_ / name, error);
+      if (!error) continue;
+      fail(ErrorKind::device, (folder_ / name).string(),
+           "cannot be replaced: {}; the folder holds files of two corpora, run it again", error.message());
+    }
+    made_ = false;
+    sync_folder(folder_);
+  }
+
+ private:
+  void clear() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+    if (made_) fs::remove(folder_, ignored);  // where nothing else is in it
+  }
+
+  const fs::path folder_, path_;
+  bool made_ = false;
+};
+
 }  // namespace
 
 Tokenizer train_tokenizer(const CorpusIndex& corpus, int vocab_size) {
@@ -86,17 +134,19 @@ PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder
   TextEncoder encoder = text_encoder(tokenizer, "");
   require_fim_rate(recipe.fim, encoder);
 
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail(ErrorKind::file, folder.string(), "cannot make the folder: {}", error.message());
   PreparedCorpus made{folder / "manifest.jsonl", folder / "tokenizer.json", folder / "train.shard",
                       folder / "held_out.shard", corpus.report()};
-  tokenizer.save(made.tokenizer);
-  encoder.hash = sha256_hex(read_file(made.tokenizer));
-  corpus.write_manifest(made.manifest);
-  made.report["train_shard"] = write_shard(made.train_shard, corpus, Split::train, encoder, recipe.fim, threads);
-  made.report["held_out_shard"] =
-      write_shard(made.held_out_shard, corpus, Split::held_out, encoder, recipe.fim, threads);
+  PartialFolder partial(folder);
+  const auto unfinished = [&](const fs::path& file) { return partial.path() / file.filename(); };
+  tokenizer.save(unfinished(made.tokenizer));
+  encoder.hash = sha256_hex(read_file(unfinished(made.tokenizer)));
+  corpus.write_manifest(unfinished(made.manifest));
+  const auto shard = [&](const fs::path& file, Split split) {
+    return write_shard(unfinished(file), corpus, split, encoder, recipe.fim, threads);
+  };
+  made.report["train_shard"] = shard(made.train_shard, Split::train);
+  made.report["held_out_shard"] = shard(made.held_out_shard, Split::held_out);
+  partial.move_into_place(made.manifest.filename());
   return made;
 }
 

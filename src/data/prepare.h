@@ -53,8 +53,8 @@ struct CorpusRecipe {
   }
 };
 
-// Trains on the training part: on all of it up to 64 MB, else on as much of it, files by the order of their sha256. Shows
-// progress. Throws Error{usage} where the vocabulary is too small.
+// Trains on the training part: on all of it up to 64 MB, else on as much of it, files by the order of their sha256.
+// Shows progress. Throws Error{usage} where the vocabulary is too small.
 Tokenizer train_tokenizer(const CorpusIndex& corpus, int vocab_size);
 
 struct PreparedCorpus {
@@ -62,9 +62,11 @@ struct PreparedCorpus {
   Json report;  // CorpusIndex::report(), and tokens and documents of each shard
 };
 
-// Writes manifest.jsonl, tokenizer.json (with tokenizer_config.json), train.shard and held_out.shard to `folder`, each
-// as a whole or not at all; the folder is made only when the corpus and the tokenizer are known to be good. Shows
-// progress. Texts are never all in memory. Throws what scan_corpus, the tokenizer and build_shard throw.
+// Writes manifest.jsonl, tokenizer.json (with tokenizer_config.json), train.shard and held_out.shard to `folder`: first
+// to a folder in it, then, when all are whole and on the disk, they are renamed into place, the manifest last. Whatever
+// fails or interrupts before the renames leaves `folder` as it was. Should one of the renames fail, or the machine stop
+// between them, the shards' headers tell (require_one_corpus). Shows progress. Texts are never all in memory. Throws
+// what scan_corpus, the tokenizer and build_shard throw.
 PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const std::filesystem::path& folder, int threads = 0);
 
 }  // namespace ballast

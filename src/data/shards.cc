@@ -207,4 +207,16 @@ void ShardReader::read(int64_t document, int64_t first, std::span<int32_t> out) 
   for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<int32_t>(token(at + static_cast<int64_t>(i)));
 }
 
+void require_one_corpus(const std::filesystem::path& train, const ShardHeader& train_header,
+                        const std::filesystem::path& held_out, const ShardHeader& held_out_header) {
+  const auto refuse = [&](const char* what) {
+    fail(ErrorKind::usage, held_out.string(), "was made {} than {}; make both anew with one `ballast corpus`", what,
+         train.string());
+  };
+  if (train_header.tokenizer_hash != held_out_header.tokenizer_hash) refuse("with another tokenizer");
+  const bool beside = std::filesystem::absolute(train).lexically_normal().parent_path() ==
+                      std::filesystem::absolute(held_out).lexically_normal().parent_path();
+  if (beside && train_header.corpus_hash != held_out_header.corpus_hash) refuse("from another corpus");
+}
+
 }  // namespace ballast

@@ -89,4 +89,10 @@ class ShardReader {
   const std::byte *tokens_ = nullptr, *offsets_ = nullptr, *bytes_ = nullptr, *flags_ = nullptr;
 };
 
+// Throws Error{usage} for a training and a held-out shard that cannot be used together: made with two tokenizers; or,
+// where they lie in one folder, of two corpora, as when only one of them was replaced. From two folders a model may
+// well be validated on another corpus.
+void require_one_corpus(const std::filesystem::path& train, const ShardHeader& train_header,
+                        const std::filesystem::path& held_out, const ShardHeader& held_out_header);
+
 }  // namespace ballast

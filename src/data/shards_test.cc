@@ -96,5 +96,18 @@ TEST_F(ShardTest, NothingAppearsWithoutCommit) {
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
+// A folder in which one shard was replaced and the other was not.
+TEST_F(ShardTest, OfTwoCorporaAreNotUsedTogether) {
+  const ShardHeader train{300, "tokenizer", "corpus", "train", 0.1, 0};
+  ShardHeader held_out{300, "tokenizer", "corpus", "held_out", 0, 0};
+  require_one_corpus("a/train.shard", train, "a/held_out.shard", held_out);
+  held_out.corpus_hash = "another";
+  EXPECT_NE(error_text(ErrorKind::usage, [&] { require_one_corpus("a/t", train, "./a/h", held_out); }).find("a/h"),
+            std::string::npos);
+  require_one_corpus("a/train.shard", train, "b/held_out.shard", held_out);  // as somebody chose
+  held_out.tokenizer_hash = "another";
+  error_text(ErrorKind::usage, [&] { require_one_corpus("a/train.shard", train, "b/held_out.shard", held_out); });
+}
+
 }  // namespace
 }  // namespace ballast

@@ -1,7 +1,8 @@
-// What the data tests share: an encoder of one token per byte, and random documents.
+// What the data tests share: an encoder of one token per byte, random documents, tests without the rights of root.
 #pragma once
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -56,6 +57,18 @@ inline std::string random_text(Rng& rng, uint64_t longest) {
   for (uint64_t n = rng.below(longest + 1); n > 0; --n) text += kCharacters[rng.below(9)];
   return text;
 }
+
+// Root reads everything: while this lives, a test that runs as root does not, and others are what they are.
+class WithoutRoot {
+ public:
+  WithoutRoot() { CHECK(!root_ || seteuid(65534) == 0); }
+  ~WithoutRoot() { CHECK(!root_ || seteuid(0) == 0); }
+  WithoutRoot(const WithoutRoot&) = delete;
+  WithoutRoot& operator=(const WithoutRoot&) = delete;
+
+ private:
+  const bool root_ = geteuid() == 0;
+};
 
 // bos text eos for every text.
 inline ShardReader write_shard(const std::filesystem::path& path, const std::vector<std::string>& texts,

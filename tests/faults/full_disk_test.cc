@@ -118,6 +118,36 @@ TEST_F(SlowFullDisk, UnderACorpus) {
                  {"data/corpus.json"});
 }
 
+// Into the folder of an earlier corpus: until the renames at the end all of that one is there, and between two of them
+// training refuses what is mixed.
+TEST_F(SlowFullDisk, UnderACorpusOverAnother) {
+  make_corpus();
+  fs::create_directories(work_ / "before");
+  fs::rename(work_ / "data", work_ / "before/data");
+  for (int file = 0; file < 3; ++file)
+    spill(work_ / "src/epsilon" / ("part" + std::to_string(file) + ".py"),
+          "def epsilon_" + std::to_string(file) + "():\n    return " + std::to_string(file * 37) + "\n");
+  const Files before = tree(work_ / "before");
+  const auto check = [&](const Files& clean, const std::string& when) {
+    const Files after = tree(out());
+    const bool renaming = when.find("rename " + (out() / "data").string()) != std::string::npos &&
+                          when.find(".partial-corpus") == std::string::npos;
+    const bool done = when.find("sync " + (out() / "data").string() + ")") != std::string::npos;
+    if (!renaming) {
+      EXPECT_TRUE(after == (done ? clean : before)) << when;
+      return;
+    }
+    const auto is_old = [&](const char* name) { return after.at(name) == before.at(name); };
+    if (is_old("data/train.shard") == is_old("data/held_out.shard")) return;
+    Words words = tiny_training(out() / "data");
+    words.insert(words.end(), {"--schedule.steps=1", "--out", work_ / "run"});
+    const Result refused = e2e::run(words);
+    EXPECT_EQ(refused.code, 2) << when << refused.err;
+    EXPECT_NE(refused.err.find("held_out.shard: was made "), std::string::npos) << when << refused.err;
+  };
+  at_every_write({"corpus", "--source", work_ / "src", "--vocab-size=300", "--out", out() / "data", "-t", "1"}, check);
+}
+
 TEST_F(SlowFullDisk, UnderATokenizer) {
   at_every_write({"tokenizer", "train", "--source", work_ / "src", "--vocab-size=300", "--out", out() / "t.json"});
 }

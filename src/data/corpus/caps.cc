@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
+#include <set>
 
 namespace ballast {
 namespace {
@@ -40,7 +42,24 @@ double package_limit(std::vector<double> b, double share) {
 
 }  // namespace
 
-CapResult apply_caps(const std::vector<CappedFile>& files, double package_share, double test_share) {
+std::vector<uint32_t> UniqueLines::sample(std::span<const uint64_t> line_hashes) {
+  std::vector<uint32_t> out;
+  for (const uint64_t hash : line_hashes) {
+    if ((hash >> 32) % kLinesPerSample == 0) out.push_back(static_cast<uint32_t>(hash));
+  }
+  return out;
+}
+
+void UniqueLines::add(std::span<const uint32_t> sample) { lines_.insert(lines_.end(), sample.begin(), sample.end()); }
+
+double UniqueLines::fraction() const {
+  if (lines_.size() < kFewestSamples) return 1;
+  const std::set<uint32_t> distinct(lines_.begin(), lines_.end());
+  return static_cast<double>(distinct.size()) / static_cast<double>(lines_.size());
+}
+
+CapResult apply_caps(const std::vector<CappedFile>& files, double package_share, double test_share,
+                     const std::vector<double>& unique) {
   CapResult result;
   result.verdict.assign(files.size(), CapVerdict::kept);
   Order order(files.size());
@@ -52,6 +71,18 @@ CapResult apply_caps(const std::vector<CappedFile>& files, double package_share,
   for (const CappedFile& f : files) seen[f.package] |= f.bytes > 0;
   const auto present = static_cast<double>(std::count(seen.begin(), seen.end(), 1));
   result.packages_capped = package_share >= 1 || present * package_share > 1;
+
+  const auto repetitive = [&](uint32_t package) { return package < unique.size() && unique[package] < kRepetitive; };
+  double ordinary = 0;
+  for (const CappedFile& f : files) ordinary += repetitive(f.package) ? 0 : static_cast<double>(f.bytes);
+  if (package_share < 1 && ordinary > 0) {
+    std::vector<double> room(packages, std::numeric_limits<double>::infinity());
+    for (uint32_t p = 0; p < packages; ++p) {
+      if (repetitive(p)) room[p] = package_share * unique[p] * ordinary;
+    }
+    fill(files, order, result.verdict, CapVerdict::repetition, std::move(room),
+         [](const CappedFile& f) -> size_t { return f.package; });
+  }
 
   // Each rule makes the other's whole smaller. Whole files never add up to a limit, so there is always one more to
   // drop: after a few rounds shares are within a file of what they should be.

@@ -1,7 +1,12 @@
 #include "data/corpus/document_source.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <numeric>
 #include <set>
@@ -50,9 +55,10 @@ void sort_by_path(std::vector<ManifestEntry>& entries, std::vector<Place>& place
   places = std::move(sorted_places);
 }
 
-std::string string_member(const Json& record, std::string_view key) {
+// Empty where the record has none, or null. Throws Error{format} where it is anything but text.
+std::string string_member(const Json& record, const char* key, const std::string& where) {
   const Json* value = record.find(key);
-  return value != nullptr && value->is_string() ? value->as_string() : std::string();
+  return value == nullptr || value->is_null() ? std::string() : value->as_string(where + ": " + key);
 }
 
 // What a command prints; nothing where it fails.
@@ -103,6 +109,7 @@ void DocumentSource::list_folders(const CorpusOptions& options, std::vector<Mani
       places_.push_back({s, 0, 0});
     }
     licensed_.push_back(library || tree.licensed);
+    if (!library) skipped_.insert(skipped_.end(), tree.skipped.begin(), tree.skipped.end());
   }
 }
 
@@ -124,9 +131,9 @@ void DocumentSource::list_json_lines(const CorpusOptions& options, std::vector<M
     record.at(options.field, where).as_string(where + ": " + options.field);
     ManifestEntry e;
     e.path = fmt::format("line {:09}", line);
-    e.package = string_member(record, "package");
-    e.version = string_member(record, "version");
-    const std::string license = string_member(record, "license");
+    e.package = string_member(record, "package", where);
+    e.version = string_member(record, "version", where);
+    const std::string license = string_member(record, "license", where);
     e.license = license.empty() ? kUnknownLicense : license_expression(license);
     if (!license.empty()) licensed_[0] = true;
     if (e.package.empty()) e.package = e.path;
@@ -151,7 +158,10 @@ DocumentSource::Text DocumentSource::read(size_t document, const std::string& pa
   const fs::path file = folders_[place.source] / (prefix.empty() ? path : path.substr(prefix.size() + 1));
   std::error_code error;
   const auto size = fs::file_size(file, error);
-  if (error) fail(ErrorKind::file, file.string(), "cannot be read: {}", error.message());
+  const std::string advice = exclude_advice(file.lexically_relative(folders_[place.source]));
+  if (error) fail(ErrorKind::file, file.string(), "cannot be read: {}{}", error.message(), advice);
+  if (::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) != 0)
+    fail(ErrorKind::file, file.string(), "cannot be read: {}{}", std::strerror(errno), advice);
   if (static_cast<int64_t>(size) <= kLargestSourceFile) {
     out.text = read_file(file);
     out.bytes = static_cast<int64_t>(out.text.size());

@@ -21,6 +21,8 @@ class DocumentSource {
   // Whether a document's source says anything of licenses. Where it does not, it is the user's own.
   bool licensed(size_t document) const { return licensed_[places_[document].source]; }
   const std::string& origin() const { return origin_; }
+  // site-packages and dist-packages that are not entered, since they are below a source and not one.
+  const std::vector<std::string>& skipped() const { return skipped_; }
 
   struct Text {
     std::string text, sha256;
@@ -44,6 +46,7 @@ class DocumentSource {
   std::unique_ptr<MappedFile> json_lines_;
   std::vector<Place> places_;
   std::vector<bool> licensed_;  // per source
+  std::vector<std::string> skipped_;
 };
 
 }  // namespace ballast

@@ -30,10 +30,16 @@ std::string plain(std::string_view text) {
 class Text {
  public:
   explicit Text(std::string_view text) : plain_(plain(text)) {}
-  bool has(std::string_view phrase) const { return plain_.find(phrase) != std::string::npos; }
+  bool has(std::string_view phrase) const { return find(phrase, 0) != std::string::npos; }
+  size_t find(std::string_view phrase, size_t from) const { return plain_.find(phrase, from); }
+  Text part(size_t begin, size_t end) const { return Text(from(begin, end - begin)); }
+  std::string_view from(size_t at, size_t length) const { return std::string_view(plain_).substr(at, length); }
+  std::string_view before(size_t at, size_t length) const {
+    return from(at - std::min(at, length), std::min(at, length));
+  }
   std::string_view after(std::string_view phrase, size_t length) const {
-    const size_t at = plain_.find(phrase);
-    return at == std::string::npos ? std::string_view() : std::string_view(plain_).substr(at + phrase.size(), length);
+    const size_t at = find(phrase, 0);
+    return at == std::string::npos ? std::string_view() : from(at + phrase.size(), length);
   }
 
  private:
@@ -94,6 +100,8 @@ std::string mit(const Text& text) {
 struct Phrase {
   const char *phrase, *id;
 };
+// Licenses that restrict what the permissive ones allow. They name those freely ("Change License: Apache License",
+// "others under the MIT license"), so both are kept, joined by AND.
 constexpr Phrase kOthers[] = {
     {"mozilla public license", "MPL-2.0"},
     {"eclipse public license", "EPL-2.0"},
@@ -104,9 +112,57 @@ constexpr Phrase kOthers[] = {
     {"sil open font license", "OFL-1.1"},
     {"creative commons attribution-sharealike", "CC-BY-SA-4.0"},
     {"creative commons attribution 4.0", "CC-BY-4.0"},
+    {"by-nc-sa", "CC-BY-NC-SA-4.0"},
+    {"by-nc-nd", "CC-BY-NC-ND-4.0"},
+    {"cc-by-nc", "CC-BY-NC-4.0"},
+    {"cc by-nc", "CC-BY-NC-4.0"},
+    {"licenses/by-nc/", "CC-BY-NC-4.0"},
+    {"cc-by-nd", "CC-BY-ND-4.0"},
+    {"licenses/by-nd/", "CC-BY-ND-4.0"},
     {"common-licenses/artistic", "Artistic-1.0"},
     {"do what the fuck you want", "WTFPL"},
     {"all rights reserved. no part of this", "LicenseRef-proprietary"},
+    {"confidential and proprietary", "LicenseRef-proprietary"},
+    {"proprietary and confidential", "LicenseRef-proprietary"},
+    {"business source license", "BUSL-1.1"},
+    {"commons clause", "LicenseRef-Commons-Clause"},
+    {"elastic license", "Elastic-2.0"},
+    {"server side public license", "SSPL-1.0"},
+    {"functional source license", "LicenseRef-FSL"},
+    {"sustainable use license", "LicenseRef-Sustainable-Use"},
+    {"redis source available license", "LicenseRef-RSAL"},
+    {"confluent community license", "LicenseRef-Confluent-Community"},
+    {"polyform", "LicenseRef-PolyForm"},
+    {"prosperity public license", "LicenseRef-Prosperity"},
+    {"hippocratic license", "LicenseRef-Hippocratic"},
+    {"anti-996 license", "LicenseRef-Anti-996"},
+    {"anti 996 license", "LicenseRef-Anti-996"},
+    {"community license agreement", "LicenseRef-community-license"},
+    {"used for good, not evil", "JSON"},
+    {"microsoft reciprocal license", "MS-RL"},
+    {"reciprocal public license", "RPL-1.5"},
+    {"common public license", "CPL-1.0"},
+    {"open software license", "OSL-3.0"},
+    {"q public license", "QPL-1.0"},
+    {"cecill", "CECILL-2.1"},
+    {"open database license", "ODbL-1.0"},
+    {"academic use only", "LicenseRef-non-commercial"},
+    {"academic purposes only", "LicenseRef-non-commercial"},
+    {"academic and research purposes only", "LicenseRef-non-commercial"},
+    {"educational purposes only", "LicenseRef-non-commercial"},
+    {"research use only", "LicenseRef-non-commercial"},
+    {"research purposes only", "LicenseRef-non-commercial"},
+    {"personal use only", "LicenseRef-non-commercial"},
+    {"evaluation purposes only", "LicenseRef-non-commercial"},
+    {"internal use only", "LicenseRef-non-commercial"},
+    {"not for commercial use", "LicenseRef-non-commercial"},
+    {"not be used for commercial", "LicenseRef-non-commercial"},
+    {"not be used commercially", "LicenseRef-non-commercial"},
+    {"commercial use is prohibited", "LicenseRef-non-commercial"},
+    {"commercial use is not", "LicenseRef-non-commercial"},
+    {"commercial use is forbidden", "LicenseRef-non-commercial"},
+    {"commercial use requires", "LicenseRef-non-commercial"},
+    {"requires a commercial license", "LicenseRef-non-commercial"},
 };
 constexpr Phrase kPermissiveTexts[] = {
     {"common-licenses/apache-2.0", "Apache-2.0"},
@@ -114,6 +170,8 @@ constexpr Phrase kPermissiveTexts[] = {
     {"apache license, version 2.0", "Apache-2.0"},
     {"apache.org/licenses/license-2.0", "Apache-2.0"},
     {"common-licenses/bsd", "BSD-3-Clause"},
+    {"python software foundation license version 2", "PSF-2.0"},
+    {"psf license agreement for python", "PSF-2.0"},
     {"this is free and unencumbered software released into the public domain", "Unlicense"},
     {"cc0 1.0 universal", "CC0-1.0"},
     {"creativecommons.org/publicdomain/zero", "CC0-1.0"},
@@ -122,25 +180,64 @@ constexpr Phrase kPermissiveTexts[] = {
     {"licensed under the mit license", "MIT"},
 };
 
-}  // namespace
-
-std::string classify_license_text(std::string_view raw) {
-  const Text text(raw);
-  // CPython's own file tells of the GPL in its history, and its license stands among others'.
-  if (text.has("python software foundation license version 2") || text.has("psf license agreement for python")) {
-    return "PSF-2.0";
+// "for non-commercial use only", but not "for any purpose, commercial or non-commercial", nor the GPL's way of handing
+// out source, nor "a non-commercially developed program".
+bool is_non_commercial(const Text& text) {
+  for (const std::string_view word : {"non-commercial", "noncommercial", "non commercial"}) {
+    for (size_t at = text.find(word, 0); at != std::string::npos; at = text.find(word, at + 1)) {
+      const std::string_view before = text.before(at, 60),
+                             near = before.substr(before.size() - std::min<size_t>(before.size(), 22));
+      const std::string_view after = text.from(at + word.size(), 30);
+      const bool either = near.find("commercial") != std::string_view::npos ||
+                          after.find("or commercial") != std::string_view::npos ||
+                          after.find("and commercial") != std::string_view::npos;
+      if (either || after.starts_with("ly developed") ||
+          before.find("alternative is allowed only") != std::string_view::npos)
+        continue;
+      return true;
+    }
   }
+  return false;
+}
+
+std::string classify(const Text& text) {
   std::string found;
-  const auto add = [&](const std::string& id) { found = license_and(found, id); };
+  const auto add = [&](const std::string& id) {
+    if (found.find(id) == std::string::npos) found = license_and(found, id);
+  };
   for (const Phrase& p : kOthers) {
     if (text.has(p.phrase)) add(p.id);
   }
+  if (is_non_commercial(text)) add("LicenseRef-non-commercial");
   if (!text.has("mozilla public license")) add(gnu(text));  // the MPL names the GPL as a secondary license
   add(mit(text));
   add(bsd(text));
   add(isc(text));
   for (const Phrase& p : kPermissiveTexts) {
-    if (text.has(p.phrase) && found.find(p.id) == std::string::npos) add(p.id);
+    if (text.has(p.phrase)) add(p.id);
+  }
+  return found;
+}
+
+}  // namespace
+
+// CPython's own license file tells of the GPL in its history, and Debian's copyright file of it, of the licenses of
+// what CPython incorporates. That part of a text is the PSF's; what else stands in it counts as it does anywhere.
+std::string classify_license_text(std::string_view raw) {
+  const Text text(raw);
+  const size_t history = text.find("history of the software", 0);
+  const size_t beopen = text.find("beopen.com license agreement for python", history);
+  std::string found;
+  if (history == std::string::npos || beopen == std::string::npos) {
+    found = classify(text);
+  } else {
+    constexpr std::string_view kLastWords =
+        "arising out of or in connection with the use or performance of this software";
+    const size_t end = text.find(kLastWords, beopen);  // of CWI's license, the last of the four
+    found = license_and(classify(text.part(0, history)), "PSF-2.0");
+    if (end != std::string::npos &&
+        text.find("licenses and acknowledgements for incorporated software", beopen) == std::string::npos)
+      found = license_and(found, classify(text.part(end + kLastWords.size(), std::string::npos)));
   }
   return found.empty() ? kUnknownLicense : found;
 }

@@ -162,6 +162,21 @@ constexpr Known kNames[] = {
     {"upl 1.0", "UPL-1.0"},
     {"bsl 1.1", "BUSL-1.1"},
     {"eupl 1.2", "EUPL-1.2"},
+    {"busl 1.1", "BUSL-1.1"},
+    {"elastic 2.0", "Elastic-2.0"},
+    {"sspl 1.0", "SSPL-1.0"},
+    {"json", "JSON"},
+    {"ms rl", "MS-RL"},
+    {"rpl 1.5", "RPL-1.5"},
+    {"cpl 1.0", "CPL-1.0"},
+    {"osl 3.0", "OSL-3.0"},
+    {"qpl 1.0", "QPL-1.0"},
+    {"cecill 2.1", "CECILL-2.1"},
+    {"odbl 1.0", "ODbL-1.0"},
+    {"cc by nc 4.0", "CC-BY-NC-4.0"},
+    {"cc by nc sa 4.0", "CC-BY-NC-SA-4.0"},
+    {"cc by nc nd 4.0", "CC-BY-NC-ND-4.0"},
+    {"cc by nd 4.0", "CC-BY-ND-4.0"},
 };
 
 constexpr const char* kPermissive[] = {"MIT",          "MIT-0",
@@ -390,7 +405,7 @@ std::string spdx_id_of_classifier(std::string_view classifier) {
   const size_t last = classifier.rfind("::");
   std::string_view name = classifier.substr(last + 2);
   while (name.starts_with(' ')) name.remove_prefix(1);
-  if (name == "OSI Approved") return {};
+  if (name == "OSI Approved" || name == "DFSG approved") return {};
   if (name == "Mozilla Public License 2.0 (MPL 2.0)") return "MPL-2.0";
   if (name == "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication") return "CC0-1.0";
   if (name == "The Unlicense (Unlicense)") return "Unlicense";

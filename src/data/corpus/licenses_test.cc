@@ -94,13 +94,64 @@ TEST(Licenses, TextsAreToldByTheirPhrases) {
   EXPECT_EQ(classify_license_text("This is free and unencumbered software released into the public domain."),
             "Unlicense");
   EXPECT_EQ(classify_license_text("see /usr/share/common-licenses/GPL-3"), "GPL-3.0-only");
-  EXPECT_EQ(classify_license_text("PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2 ... the GNU General Public License"),
-            "PSF-2.0");
   EXPECT_EQ(classify_license_text("All rights reserved."), "unknown");
   // Two texts in one file hold both.
   const std::string both = classify_license_text(mit + "\nSome files: GNU General Public License version 3");
   EXPECT_EQ(both, "GPL-3.0-only AND MIT");
   EXPECT_FALSE(license_accepted(both, kPermissive));
+}
+
+const std::string kMitText =
+    "Permission is hereby granted, free of charge, to any person obtaining a copy of this software and so on. The "
+    "above "
+    "copyright notice and this permission notice shall be included.\n";
+
+// Texts that restrict what a permissive license beside them, or named in them, allows.
+TEST(Licenses, RestrictionsWinOverThePermissiveTextBesideThem) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"Business Source License 1.1\nChange License: Apache License, Version 2.0", "BUSL-1.1 AND Apache-2.0"},
+      {"\"Commons Clause\" License Condition v1.0\nLicense: Apache License, Version 2.0",
+       "LicenseRef-Commons-Clause AND Apache-2.0"},
+      {"Elastic License 2.0\nOther files: Apache License, Version 2.0", "Elastic-2.0 AND Apache-2.0"},
+      {"GNU General Public License version 3\nSome files are under the Python Software Foundation License Version 2",
+       "GPL-3.0-only AND PSF-2.0"},
+      {kMitText + "This software is for non-commercial use only.", "LicenseRef-non-commercial AND MIT"},
+      {kMitText + "It may not be used for commercial purposes.", "LicenseRef-non-commercial AND MIT"},
+      {kMitText + "For research purposes only.", "LicenseRef-non-commercial AND MIT"},
+      {"Server Side Public License\nVERSION 1, OCTOBER 16, 2018\n" + kMitText, "SSPL-1.0 AND MIT"},
+      {"Creative Commons CC-BY-NC 4.0\n" + kMitText, "CC-BY-NC-4.0 AND MIT"},
+      {kMitText + "The Software shall be used for Good, not Evil.", "JSON AND MIT"},
+  };
+  for (const auto& [text, id] : cases) {
+    EXPECT_EQ(classify_license_text(text), id) << text;
+    EXPECT_FALSE(license_accepted(classify_license_text(text), kPermissive)) << text;
+  }
+}
+
+TEST(Licenses, WordsOfRestrictionsAreNotRestrictions) {
+  for (const char* more :
+       {"for any purpose, commercial or non-commercial, and by any means", "free for commercial and non-commercial use",
+        "for non-commercial or commercial purposes", "a non-commercially developed program",
+        "No commercial use of these trademarks may be made"}) {
+    EXPECT_EQ(classify_license_text(kMitText + more), "MIT") << more;
+  }
+}
+
+// CPython's license file tells of the GPL in its history; what stands around it counts.
+TEST(Licenses, OnlyCPythonsOwnTextMaySpeakOfTheGpl) {
+  const std::string cpython =
+      "A. HISTORY OF THE SOFTWARE\nGPL-compatible doesn't mean that we're distributing Python under\n    the GPL.\n"
+      "PYTHON SOFTWARE FOUNDATION LICENSE VERSION 2\n...\nBEOPEN.COM LICENSE AGREEMENT FOR PYTHON 2.0\n...\n"
+      "CWI LICENSE AGREEMENT\nARISING OUT\nOF OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.\n";
+  EXPECT_EQ(classify_license_text(cpython), "PSF-2.0");
+  EXPECT_EQ(classify_license_text(kMitText + cpython), "MIT AND PSF-2.0");
+  EXPECT_EQ(classify_license_text(cpython + "Some files: GNU General Public License version 3"),
+            "PSF-2.0 AND GPL-3.0-only");
+  EXPECT_EQ(classify_license_text("GNU General Public License version 3\n" + cpython), "GPL-3.0-only AND PSF-2.0");
+  // Its own list of what it incorporates, as Debian's copyright file has it.
+  EXPECT_EQ(classify_license_text(cpython + "Licenses and Acknowledgements for Incorporated Software\nA manual under "
+                                            "the terms of the GNU General Public License"),
+            "PSF-2.0");
 }
 
 TEST(Licenses, ATagIsACommentOfItsOwn) {

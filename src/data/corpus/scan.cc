@@ -1,6 +1,8 @@
 // scan_corpus: every file is read once, in blocks, on all threads; what is remembered of it is its manifest entry, a
 // hash of its normalized text and its MinHash. The decisions that compare files follow, one after the other in the
 // order of the paths, so that they depend on nothing else.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <exception>
 #include <map>
@@ -17,6 +19,7 @@
 #include "data/corpus/benchmarks.h"
 #include "data/corpus/caps.h"
 #include "data/corpus/document_source.h"
+#include "data/corpus/head_comments.h"
 #include "data/corpus/licenses.h"
 #include "data/corpus/near_duplicates.h"
 
@@ -26,6 +29,7 @@ namespace {
 constexpr int64_t kBlock = 256;           // files between two looks at the clock
 constexpr size_t kMostCandidates = 16;    // exact comparisons per file
 constexpr double kEstimateSlack = 0.15;   // 3.5 standard errors of the estimate
+constexpr size_t kNamedPackages = 12;     // in a message
 constexpr size_t kCachedLines = 4 << 20;  // lines of files just compared, 8 bytes each
 
 using TextKey = std::array<uint64_t, 2>;  // half a sha256
@@ -47,6 +51,7 @@ class Scan {
     for (const std::string& file : o_.exclude_benchmarks) benchmarks_.add_file(file);
     keys_.resize(files_.size());
     hashes_.resize(files_.size());
+    samples_.resize(files_.size());
     read_all(threads);
     split_packages();
     drop_copies();
@@ -58,6 +63,7 @@ class Scan {
   void look_at(size_t i);
   bool license_accepted_for(size_t i) const;
   void split_packages();
+  void require_found(const std::map<std::string, int64_t>& packages) const;
   void hold_out_share(const std::map<std::string, int64_t>& bytes, int64_t total,
                       std::set<std::string>& held_out) const;
   void drop_copies();
@@ -72,6 +78,7 @@ class Scan {
   BenchmarkTexts benchmarks_;
   std::vector<TextKey> keys_;
   std::vector<MinHash> hashes_;
+  std::vector<std::vector<uint32_t>> samples_;  // of the lines, for UniqueLines
   std::unordered_map<TextKey, uint32_t, TextKeyHash> by_text_;
   std::unordered_map<uint32_t, std::vector<uint64_t>> lines_;
   size_t lines_cached_ = 0;
@@ -105,12 +112,21 @@ bool Scan::license_accepted_for(size_t i) const {
   return license_accepted(files_[i].license, o_.license);
 }
 
+// What the file says itself, else what is said of it. A notice of the GNU family or the MPL counts where the package is
+// not known to be under it: then somebody has looked at the terms, which may be "GPL or MIT".
+std::string license_of_file(std::string_view text, std::string said) {
+  if (std::string tag = spdx_tag(text); !tag.empty()) return tag;
+  if (said.find("GPL-") != std::string::npos || said.find("MPL-") != std::string::npos) return said;
+  std::string notice = copyleft_notice(text);
+  return notice.empty() ? said : notice;
+}
+
 void Scan::look_at(size_t i) {
   ManifestEntry& e = files_[i];
   DocumentSource::Text text = source_.read(i, e.path);
   e.bytes = text.bytes;
   e.sha256 = std::move(text.sha256);
-  if (std::string tag = spdx_tag(text.text); !tag.empty() && source_.licensed(i)) e.license = std::move(tag);
+  if (source_.licensed(i)) e.license = license_of_file(text.text, std::move(e.license));
   if (!license_accepted_for(i)) {
     e.reason = "license " + e.license;
     return;
@@ -120,11 +136,15 @@ void Scan::look_at(size_t i) {
   if (e.reason.empty() && !benchmarks_.empty()) e.reason = benchmarks_.reason(text.text);
   if (!e.reason.empty()) return;
   keys_[i] = text_key(text.text);
-  if (o_.near_duplicate < 1) hashes_[i] = min_hash(line_set(text.text));
+  if (o_.near_duplicate >= 1 && o_.package_share >= 1) return;
+  const std::vector<uint64_t> lines = line_set(text.text);
+  hashes_[i] = min_hash(lines);
+  samples_[i] = UniqueLines::sample(lines);
 }
 
-// Marks the held-out packages. Where the list names none of those that are there, takes packages in the order of their
-// names' sha256, which is as good as random and the same everywhere, until the share is reached.
+// Marks the held-out packages. Names that somebody gave must be there: else what was to be held out would be trained
+// on. Where the default list names none of those that are there, takes packages in the order of their names' sha256,
+// which is as good as random and the same everywhere, until the share is reached.
 void Scan::split_packages() {
   std::map<std::string, int64_t> bytes;  // of packages with something to keep
   int64_t total = 0;
@@ -144,8 +164,20 @@ void Scan::split_packages() {
     }
     if (!found) index_.held_out_not_found.push_back(name);
   }
+  if (o_.held_out != CorpusOptions().held_out) require_found(bytes);
   if (held_out.empty()) hold_out_share(bytes, total, held_out);
   for (ManifestEntry& e : files_) e.split = held_out.count(e.package) > 0 ? Split::held_out : Split::train;
+}
+
+void Scan::require_found(const std::map<std::string, int64_t>& packages) const {
+  if (index_.held_out_not_found.empty() || packages.empty()) return;
+  std::string there;
+  size_t named = 0;
+  for (auto package = packages.begin(); package != packages.end() && named < kNamedPackages; ++package, ++named)
+    there += (named > 0 ? ", " : "") + package->first;
+  if (packages.size() > kNamedPackages) there += fmt::format(" and {} more", packages.size() - kNamedPackages);
+  fail(ErrorKind::usage, "corpus.held_out", "no file that is kept is of a package named {}; there are {}",
+       fmt::join(index_.held_out_not_found, ", "), there);
 }
 
 void Scan::hold_out_share(const std::map<std::string, int64_t>& bytes, int64_t total,
@@ -221,11 +253,19 @@ void Scan::drop_shares() {
     train.push_back({package, e.bytes, is_test_path(e.path), e.sha256});
     place.push_back(i);
   }
-  const CapResult capped = apply_caps(train, o_.package_share, o_.test_share);
+  std::vector<UniqueLines> lines(packages.size());
+  for (size_t i = 0; i < train.size(); ++i) lines[train[i].package].add(samples_[place[i]]);
+  std::vector<double> unique;
+  for (const UniqueLines& package : lines) unique.push_back(package.fraction());
+  for (const auto& [name, package] : packages) {
+    if (unique[package] < kRepetitive) index_.repetitive[name] = unique[package];
+  }
+  const CapResult capped = apply_caps(train, o_.package_share, o_.test_share, unique);
   index_.packages_capped = capped.packages_capped;
   for (size_t i = 0; i < train.size(); ++i) {
     std::string& reason = files_[place[i]].reason;
     if (capped.verdict[i] == CapVerdict::test_share) reason = "beyond the tests' share";
+    if (capped.verdict[i] == CapVerdict::repetition) reason = "beyond the share of a package that repeats itself";
     if (capped.verdict[i] == CapVerdict::package_share) reason = "beyond the package's share";
   }
 }
@@ -236,7 +276,7 @@ void require_share(const char* key, double value) {
 }
 
 // Refuses an index with nothing in one of its parts, and says which rule took most.
-void require_parts(const CorpusIndex& index) {
+void require_parts(const CorpusIndex& index, const std::vector<std::string>& skipped) {
   std::map<std::string, int64_t> rules;
   int64_t kept = 0, licensed_away = 0;
   for (const ManifestEntry& e : index.manifest) {
@@ -249,8 +289,14 @@ void require_parts(const CorpusIndex& index) {
     const auto most =
         std::max_element(rules.begin(), rules.end(), [](auto& a, auto& b) { return a.second < b.second; });
     const std::string why = most == rules.end() ? "" : fmt::format(" ({} of them: {})", most->second, most->first);
+    const std::string passed_over =
+        skipped.empty()
+            ? ""
+            : fmt::format("; not entered: {}, since installed packages are a source of their own: --source {}",
+                          fmt::join(skipped, ", "), skipped.front());
     fail(ErrorKind::usage, index.origin,
-         "the corpus is empty: {} files looked at, none kept{}; name other folders with --source DIR{}", files, why,
+         "the corpus is empty: {} files looked at, none kept{}{}; name {} folders with --source DIR{}", files, why,
+         passed_over, skipped.empty() ? "other" : "those or other",
          licensed_away > 0 ? ", or licenses to take with --license" : "");
   }
   if (licensed_away * 2 > files)
@@ -273,9 +319,11 @@ CorpusIndex scan_corpus(const CorpusOptions& options, int threads) {
   CorpusIndex index;
   auto source = std::make_shared<const DocumentSource>(options, index.manifest);
   index.origin = source->origin();
+  for (const std::string& folder : source->skipped())
+    log_info("not entered: {}; --source {} takes what is installed there", folder, folder);
   Scan(options, *source, index).run(threads);
+  require_parts(index, source->skipped());
   index.source_ = std::move(source);
-  require_parts(index);
   return index;
 }
 

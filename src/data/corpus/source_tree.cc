@@ -81,7 +81,9 @@ class Lister {
     std::vector<fs::directory_entry> entries;
     for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
       entries.push_back(*it);
-    if (error) fail(ErrorKind::file, folder.string(), "cannot read the folder: {}", error.message());
+    if (error)
+      fail(ErrorKind::file, folder.string(), "cannot read the folder: {}{}", error.message(),
+           exclude_advice(folder.lexically_relative(folder_)));
     open_scope(folder, entries, scope);
     for (const fs::directory_entry& entry : entries) {
       const std::string name = entry.path().filename().string();
@@ -89,7 +91,11 @@ class Lister {
       if (folder == folder_ && (contains(options_.exclude, name) || contains(options_.exclude, package_of_path(name))))
         continue;
       if (entry.is_directory(error)) {
-        if (enters(name, scope)) walk(entry.path(), scope);
+        if (enters(name, scope)) {
+          walk(entry.path(), scope);
+        } else if (name != "__pycache__") {
+          tree_.skipped.push_back(entry.path().string());
+        }
       } else if (entry.is_regular_file(error) && contains(options_.extension, entry.path().extension().string())) {
         add(entry.path(), scope);
       }
@@ -183,6 +189,11 @@ class Lister {
 };
 
 }  // namespace
+
+std::string exclude_advice(const fs::path& relative) {
+  if (relative.empty() || relative == ".") return {};
+  return fmt::format("; make it readable, or leave it out with --corpus.exclude {}", relative.begin()->string());
+}
 
 std::string package_of_path(const fs::path& relative) {
   const fs::path first = *relative.begin();

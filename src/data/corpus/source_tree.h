@@ -21,8 +21,9 @@ struct SourceFile {
 };
 
 struct SourceTree {
-  std::vector<SourceFile> files;  // in no order
-  bool licensed = false;          // some file's license was told. Where none was, the tree is the user's own
+  std::vector<SourceFile> files;     // in no order
+  bool licensed = false;             // some file's license was told. Where none was, the tree is the user's own
+  std::vector<std::string> skipped;  // site-packages and dist-packages in plain source, by their paths
 };
 
 struct SourceTreeOptions {
@@ -31,9 +32,13 @@ struct SourceTreeOptions {
   std::filesystem::path dpkg_root = "/";  // above var/lib/dpkg and usr/share/doc
 };
 
-// Symbolic links, hidden folders, __pycache__ and, in plain source, site-packages are not entered. A folder with the
-// standard library in it has a package per module. Throws Error{file} where `folder` is missing or unreadable.
+// Symbolic links, hidden folders, __pycache__ and, in plain source, site-packages and dist-packages are not entered. A
+// folder with the standard library in it has a package per module. Throws Error{file} where `folder` is missing, or
+// anything below it that is not excluded is unreadable.
 SourceTree list_source_tree(const std::filesystem::path& folder, const SourceTreeOptions& options);
+
+// What to do about a path below a source that cannot be read, for the end of a message.
+std::string exclude_advice(const std::filesystem::path& relative);
 
 // "ast.py" and "ast" are the same package.
 std::string package_of_path(const std::filesystem::path& relative);

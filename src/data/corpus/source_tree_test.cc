@@ -120,6 +120,43 @@ TEST_F(SourceTreeTest, InstalledFilesHaveTheirOwners) {
   EXPECT_TRUE(licensed);
 }
 
+// A text that is permissive does not undo what the metadata says.
+TEST_F(SourceTreeTest, LicenseFilesTellOnlyWhatTheMetadataLeavesOpen) {
+  const auto distribution = [&](const std::string& name, const std::string& says) {
+    put("site/" + name + "-1.dist-info/METADATA", "Name: " + name + "\nVersion: 1\n" + says);
+    put("site/" + name + "-1.dist-info/LICENSE", kMit);
+    put("site/" + name + "-1.dist-info/RECORD", name + ".py,,\n");
+    put("site/" + name + ".py");
+  };
+  distribution("open", "License: Dual License\n");
+  distribution("bsd", "License: BSD\n");
+  distribution("paid", "License: MIT\nClassifier: License :: Free for non-commercial use\n");
+  distribution("own", "License: Acme Commercial\n");
+  EXPECT_EQ(list("site"), (Files{{"open.py", "open 1 MIT"},
+                                 {"bsd.py", "bsd 1 MIT"},
+                                 {"paid.py", "paid 1 MIT AND LicenseRef-Free-for-non-commercial-use"},
+                                 {"own.py", "own 1 LicenseRef-Acme-Commercial"}}));
+}
+
+TEST_F(SourceTreeTest, AnUnreadableFolderIsNamedWithTheRemedy) {
+  put("tree/good/a.py");
+  put("tree/bad/inner/b.py");
+  fs::permissions(folder, fs::perms::all);
+  fs::permissions(folder / "tree/bad/inner", fs::perms::none);
+  std::string refused;
+  size_t others = 0;
+  {
+    const WithoutRoot user;
+    refused =
+        error_text(ErrorKind::file, [&] { list_source_tree(folder / "tree", {.extension = {".py"}, .exclude = {}}); });
+    others = list_source_tree(folder / "tree", {.extension = {".py"}, .exclude = {"bad"}}).files.size();
+  }
+  fs::permissions(folder / "tree/bad/inner", fs::perms::all);
+  EXPECT_NE(refused.find("tree/bad/inner"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("--corpus.exclude bad"), std::string::npos) << refused;
+  EXPECT_EQ(others, 1u);
+}
+
 TEST_F(SourceTreeTest, SitePackagesHaveTheirMetadata) {
   put("site/thing-1.2.dist-info/METADATA",
       "Metadata-Version: 2.1\nName: Thing\nVersion: 1.2\nLicense: MIT\n\nLicense: GPL\n");
@@ -158,6 +195,17 @@ TEST(WheelMetadata, TheStrictestReadingOfSeveralClassifiers) {
   EXPECT_EQ(license("License-Expression: MIT OR GPL-3.0-only\n" + gpl), "MIT OR GPL-3.0-only");
   EXPECT_EQ(license("License: BSD 3-Clause\nClassifier: License :: OSI Approved :: BSD License\n"), "BSD-3-Clause");
   EXPECT_EQ(license("Name: x\n"), "unknown");
+  // The License field counts beside the classifiers, and a classifier of something unknown counts.
+  EXPECT_EQ(license("License: GPLv3\n" + mit), "GPL-3.0-only AND MIT");
+  EXPECT_EQ(license("License: MIT\nClassifier: License :: Free for non-commercial use\n"),
+            "MIT AND LicenseRef-Free-for-non-commercial-use");
+  EXPECT_EQ(license("License-Expression: MIT\nClassifier: License :: Other/Proprietary License\n"),
+            "MIT AND LicenseRef-Other-Proprietary-License");
+  EXPECT_EQ(license("License-Expression: MIT\nLicense: GPLv3\n"), "MIT AND GPL-3.0-only");
+  EXPECT_EQ(license("License: MIT License\nClassifier: License :: OSI Approved\n" + mit), "MIT");
+  EXPECT_EQ(license("License: Acme\n" + mit), "LicenseRef-Acme AND MIT");
+  for (const char* where : {"LICENSE.txt", "see COPYING", "Dual License", "UNKNOWN", "file: LICENSE"})
+    EXPECT_EQ(license("License: " + std::string(where) + "\n" + mit), "MIT") << where;
   EXPECT_EQ(license(std::string("License: ") + kMit + "  more\n"), "MIT");
   EXPECT_EQ(license(std::string(3'000'000, 'a')), "unknown");
   EXPECT_EQ(parse_record("\"a,b.py\",x,1\r\nc.py\n\n,\n"), (std::vector<std::string>{"a,b.py", "c.py"}));

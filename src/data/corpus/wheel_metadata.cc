@@ -36,8 +36,14 @@ void for_each_line(std::string_view text, F&& on_line) {  // until it returns fa
   }
 }
 
+// "LICENSE.txt", "see COPYING", "Dual License": where to look, not what it is.
+bool points_elsewhere(std::string_view name) {
+  const std::string low = lower(trimmed(name));
+  return is_license_file(low) || low.starts_with("see ") || low.starts_with("file:") || low.starts_with("dual");
+}
+
 std::string license_of_name(std::string_view name) {
-  if (trimmed(name).empty() || lower(trimmed(name)) == "unknown") return {};
+  if (trimmed(name).empty() || lower(trimmed(name)) == "unknown" || points_elsewhere(name)) return {};
   if (name.size() > 200 || name.find('\n') != std::string_view::npos) {
     const std::string told = classify_license_text(name);
     return told == kUnknownLicense ? std::string() : told;
@@ -45,8 +51,17 @@ std::string license_of_name(std::string_view name) {
   return license_expression(name);
 }
 
-bool says_nothing_certain(const std::string& license) {
-  return license.empty() || license.find("LicenseRef-") != std::string::npos || license == kUnknownLicense;
+bool has_numbered_bsd(const std::string& license) {
+  return license.find("BSD-2") != std::string::npos || license.find("BSD-3") != std::string::npos ||
+         license.find("BSD-4") != std::string::npos;
+}
+
+// Both hold, but what is named twice: "BSD" beside "BSD-3-Clause", or one side of an "MIT OR GPL-2.0-only".
+std::string with_also(const std::string& license, const std::string& also) {
+  if (also.empty() || license.find(also) != std::string::npos) return license;
+  if (also == "LicenseRef-BSD" && has_numbered_bsd(license)) return license;
+  if (license == "LicenseRef-BSD" && has_numbered_bsd(also)) return also;
+  return license_and(license, also);
 }
 
 std::string read_if_there(const fs::path& path) {
@@ -89,7 +104,8 @@ bool is_license_file(std::string_view name) {
 
 WheelMetadata parse_wheel_metadata(std::string_view text) {
   WheelMetadata out;
-  std::string expression, name_of_license, classified;
+  std::string expression, name_of_license;
+  std::vector<std::string> classified;
   std::string* last = nullptr;
   for_each_line(text.substr(0, kMostHeader), [&](std::string_view line) {
     if (line.empty()) return false;
@@ -107,14 +123,14 @@ WheelMetadata parse_wheel_metadata(std::string_view text) {
     if (key == "license-expression") expression = value;
     if (key == "license-file") out.license_files.emplace_back(value);
     if (key == "license") last = &(name_of_license = value);
-    // Several classifiers mean "either" as often as "both"; the stricter reading is taken.
-    if (key == "classifier") classified = license_and(classified, spdx_id_of_classifier(value));
+    if (key == "classifier") classified.push_back(spdx_id_of_classifier(value));
     return true;
   });
-  const std::string named = license_of_name(name_of_license);
-  out.license = !expression.empty() ? license_expression(expression) : classified;
-  if (says_nothing_certain(out.license) && !says_nothing_certain(named)) out.license = named;
-  if (out.license.empty()) out.license = named.empty() ? kUnknownLicense : named;
+  // Several classifiers mean "either" as often as "both"; the stricter reading is taken, of them and of the fields.
+  if (!expression.empty()) out.license = license_expression(expression);
+  out.license = with_also(out.license, license_of_name(name_of_license));
+  for (const std::string& id : classified) out.license = with_also(out.license, id);
+  if (out.license.empty()) out.license = kUnknownLicense;
   return out;
 }
 
@@ -146,7 +162,7 @@ Distribution read_distribution(const fs::path& info) {
   WheelMetadata metadata = parse_wheel_metadata(text);
   Distribution out{metadata.name, metadata.version, metadata.license, {}};
   if (out.name.empty()) out.name = info.stem().string().substr(0, info.stem().string().find('-'));
-  if (folder && says_nothing_certain(out.license)) {
+  if (folder && (out.license == kUnknownLicense || out.license == "LicenseRef-BSD")) {
     std::string told;
     for (const fs::path& file : license_files_of(info, metadata.license_files))
       told = license_and(told, classify_license_text(read_file(file)));

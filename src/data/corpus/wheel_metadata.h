@@ -11,7 +11,7 @@ namespace ballast {
 
 struct WheelMetadata {
   std::string name, version;
-  std::string license;                     // SPDX expression: License-Expression, else classifiers, else License
+  std::string license;                     // SPDX expression: License-Expression, License and classifiers together
   std::vector<std::string> license_files;  // relative to the dist-info folder
 };
 
@@ -27,7 +27,8 @@ struct Distribution {
 };
 
 // The distribution of one *.dist-info or *.egg-info (a folder, or a file for some). Where its metadata says nothing of
-// the license, its license files are told by their texts. Throws Error{file} where a file there cannot be read.
+// the license, or no more than "BSD", its license files are told by their texts. Throws Error{file} where a file there
+// cannot be read.
 Distribution read_distribution(const std::filesystem::path& info);
 
 // Whether a file of this name holds a license: LICENSE, LICENCE.txt, COPYING, UNLICENSE, LICENSE-MIT, ...
