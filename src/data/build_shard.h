@@ -32,10 +32,15 @@ struct FimOptions {
 // needs.
 void require_fim_rate(const FimOptions& fim, const TextEncoder& encoder);
 
-// Writes the part `split` of the corpus; on_document(done) is called after each. Texts are read as they are needed; the
-// file does not depend on `threads` (0: all cores), of which the encoder must not mind several. Throws as
-// require_fim_rate does, and what CorpusIndex::read throws.
+// Writes the part `split` of the corpus, a document for every file; on_files(done) is called after each document. Texts
+// are read as they are needed; the file does not depend on `threads` (0: all cores), of which the encoder must not mind
+// several. Throws as require_fim_rate does, and what CorpusIndex::read throws.
+//
+// With `repo_context`, the files of a training repository are one document (corpus/repository_documents.h), but for
+// those that are drawn for filling in the middle: they are what they are without it, documents of their own, after the
+// repository's. The draws are the same ones. Held-out documents are single files always.
 void build_shard(const std::filesystem::path& path, const CorpusIndex& corpus, Split split, const TextEncoder& encoder,
-                 const FimOptions& fim, const std::function<void(int64_t)>& on_document = {}, int threads = 1);
+                 const FimOptions& fim, const std::function<void(int64_t)>& on_files = {}, int threads = 1,
+                 bool repo_context = false);
 
 }  // namespace ballast

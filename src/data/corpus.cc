@@ -31,6 +31,8 @@ std::string CorpusIndex::read(uint32_t file) const {
   return std::move(text.text);
 }
 
+std::string CorpusIndex::path(uint32_t file) const { return source_->path(file, manifest[file].path); }
+
 std::string CorpusIndex::hash() const {
   Sha256 sha;
   for (const ManifestEntry& e : manifest) {

@@ -49,7 +49,7 @@ struct CorpusOptions {
   void visit(V& v) {
     v("source", source, "folders with source files; empty: the standard library of the installed python3");
     v("jsonl", jsonl, "a file with one JSON object per line, instead of folders");
-    v("field", field, "the key of a document's text in those objects; 'package' and 'license' are read too");
+    v("field", field, "the key of a document's text in those objects; 'package', 'license' and 'path' are read too");
     v("extension", extension, "endings of the files to take from folders");
     v("exclude", exclude, "packages, or first folders or files under a source, to leave out");
     v("license", license,
@@ -83,6 +83,8 @@ class CorpusIndex {
   int64_t bytes(Split split) const;
   // The text of a kept file. Throws Error{file} where it is no longer what it was.
   std::string read(uint32_t file) const;
+  // The file's own path: the manifest's, and of a JSON line its "path", or nothing.
+  std::string path(uint32_t file) const;
   // sha256 over path, sha256 and split of the kept files: equal hashes mean equal training and held-out texts.
   std::string hash() const;
   // Counts and bytes per split, license and rule, the largest package's share of the training bytes.

@@ -21,16 +21,16 @@ void stop_if_interrupted(const char* stage) {
 }
 
 Json write_shard(const fs::path& path, const CorpusIndex& corpus, Split split, const TextEncoder& encoder,
-                 const FimOptions& fim, int threads) {
-  const auto documents = static_cast<int64_t>(corpus.files(split).size());
-  Progress progress(fmt::format("shard {}", split_name(split)), documents, "documents");
+                 const CorpusRecipe& recipe, int threads) {
+  const auto files = static_cast<int64_t>(corpus.files(split).size());
+  Progress progress(fmt::format("shard {}", split_name(split)), files, "files");
   build_shard(
-      path, corpus, split, encoder, fim,
+      path, corpus, split, encoder, recipe.fim,
       [&](int64_t done) {
         stop_if_interrupted("shard");
         progress.update(done);
       },
-      threads);
+      threads, recipe.corpus.repo_context);
   progress.finish();
   const ShardReader shard(path);
   Json out = Json::object();
@@ -142,7 +142,7 @@ PreparedCorpus prepare_corpus(const CorpusRecipe& recipe, const fs::path& folder
   encoder.hash = sha256_hex(read_file(unfinished(made.tokenizer)));
   corpus.write_manifest(unfinished(made.manifest));
   const auto shard = [&](const fs::path& file, Split split) {
-    return write_shard(unfinished(file), corpus, split, encoder, recipe.fim, threads);
+    return write_shard(unfinished(file), corpus, split, encoder, recipe, threads);
   };
   made.report["train_shard"] = shard(made.train_shard, Split::train);
   made.report["held_out_shard"] = shard(made.held_out_shard, Split::held_out);

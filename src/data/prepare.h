@@ -40,8 +40,20 @@ struct TokenizerChoice : TokenizerTraining {
   }
 };
 
+struct TrainingDocuments : CorpusOptions {
+  bool repo_context = false;
+
+  template <class V>
+  void visit(V& v) {
+    CorpusOptions::visit(v);
+    v("repo_context", repo_context,
+      "a training document is a whole repository (package): its files, each after those it imports, with their paths; "
+      "held-out documents stay files");
+  }
+};
+
 struct CorpusRecipe {
-  CorpusOptions corpus;
+  TrainingDocuments corpus;
   TokenizerChoice tokenizer;
   FimOptions fim;
 

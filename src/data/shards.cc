@@ -90,6 +90,7 @@ void ShardWriter::commit() {
   index["split"] = header_.split;
   index["fim_rate"] = header_.fim_rate;
   index["fim_seed"] = std::to_string(header_.fim_seed);  // text: JSON integers are signed
+  if (header_.repo_context) index["repo_context"] = true;
   index["sections"] = std::move(sections);
   const std::string text = index.dump();
   const uint64_t offset = file_.offset();
@@ -137,6 +138,7 @@ ShardReader::ShardReader(const std::filesystem::path& path) : path_(path), file_
   header_.split = index.at("split", where).as_string(where);
   header_.fim_rate = index.at("fim_rate", where).as_double(where);
   header_.fim_seed = std::strtoull(index.at("fim_seed", where).as_string(where).c_str(), nullptr, 10);
+  if (const Json* repo_context = index.find("repo_context")) header_.repo_context = repo_context->as_bool(where);
   // Counts larger than the file would overflow the products below.
   if (documents_ < 0 || tokens < 0 || header_.vocab_size <= 0 || header_.vocab_size > INT32_MAX ||
       static_cast<uint64_t>(documents_) > bytes.size() || static_cast<uint64_t>(tokens) > bytes.size()) {

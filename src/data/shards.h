@@ -31,6 +31,7 @@ struct ShardHeader {
   std::string split;           // "train" or "held_out"
   double fim_rate = 0;         // share of documents that were to be rearranged
   uint64_t fim_seed = 0;
+  bool repo_context = false;  // documents are repositories, or large parts of them, and not files
 };
 
 // Writes one shard; nothing appears under `path` before commit().

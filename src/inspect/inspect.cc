@@ -238,6 +238,7 @@ Json shard_json(const fs::path& file) {
   json["vocab_size"] = static_cast<int64_t>(h.vocab_size);
   json["tokenizer_hash"] = h.tokenizer_hash;
   json["corpus_hash"] = h.corpus_hash;
+  json["repo_context"] = h.repo_context;
   json["fim_rate"] = h.fim_rate;
   json["fim_seed"] = static_cast<int64_t>(h.fim_seed);
   return json;

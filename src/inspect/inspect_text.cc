@@ -130,12 +130,13 @@ std::string list_lines(const Json::Array& list) {
 std::string shard_lines(const Json& s) {
   const double tokens = number(s, "tokens");
   return fmt::format(
-      "shard       {} part, {} documents, {} tokens, {} of text, {:.3f} bytes per token\n"
+      "shard       {} part, {} documents{}, {} tokens, {} of text, {:.3f} bytes per token\n"
       "vocabulary  {} tokens, tokenizer {}\ncorpus      {}\nmiddle      filled in at rate {:g}, seed {}\n"
       "checksums   good\n",
-      text_of(s, "split"), whole(s, "documents"), whole(s, "tokens"), bytes(s, "text_bytes"),
-      tokens > 0 ? number(s, "text_bytes") / tokens : 0.0, whole(s, "vocab_size"), text_of(s, "tokenizer_hash"),
-      text_of(s, "corpus_hash"), number(s, "fim_rate"), whole(s, "fim_seed"));
+      text_of(s, "split"), whole(s, "documents"), s.at("repo_context").as_bool() ? " of whole repositories" : "",
+      whole(s, "tokens"), bytes(s, "text_bytes"), tokens > 0 ? number(s, "text_bytes") / tokens : 0.0,
+      whole(s, "vocab_size"), text_of(s, "tokenizer_hash"), text_of(s, "corpus_hash"), number(s, "fim_rate"),
+      whole(s, "fim_seed"));
 }
 
 }  // namespace

@@ -394,7 +394,7 @@ class Quickstart {
       summary_["band"] = "not compared: a shortened run";
       return;
     }
-    if (!o_.corpus.corpus.source.empty() || !o_.corpus.corpus.jsonl.empty()) {
+    if (!o_.corpus.corpus.source.empty() || !o_.corpus.corpus.jsonl.empty() || o_.corpus.corpus.repo_context) {
       summary_["band"] = "not compared: the bands are for the default corpus";
       return;
     }

@@ -111,7 +111,7 @@ TrainingData::TrainingData(const RunConfig& c) : tokenizer_(tokenizer_text(c)) {
     hash_ = corpus_ = sha256_hex(file.bytes());
   } else if (!c.data.train_shard.empty()) {
     shard_ = std::make_unique<ShardReader>(c.data.train_shard);
-require_fit(c, *shard_, c.data.train_shard);
+    require_fit(c, *shard_, c.data.train_shard);
     if (c.data.valid_windows.empty() && !c.data.valid_shard.empty())
       require_one_corpus(c.data.train_shard, shard_->header(), c.data.valid_shard, ShardReader(c.data.valid_shard).header());
     const PackingOptions options{c.data.seq_len, c.data.batch_size, static_cast<uint64_t>(c.train.seed), c.data.isolate_documents};

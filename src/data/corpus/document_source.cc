@@ -146,8 +146,7 @@ DocumentSource::Text DocumentSource::read(size_t document, const std::string& pa
   const Place& place = places_[document];
   Text out;
   if (json_lines_) {
-    const Json record =
-        Json::parse(json_lines_->text().substr(place.begin, place.end - place.begin), origin_ + " " + path);
+    const Json record = json_line(document, path);
     out.text = record.at(field_, origin_ + " " + path).as_string();
     out.bytes = static_cast<int64_t>(out.text.size());
     out.sha256 = sha256_hex(out.text);
@@ -179,6 +178,15 @@ DocumentSource::Text DocumentSource::read(size_t document, const std::string& pa
   if (stream.bad() || out.bytes == 0) fail(ErrorKind::file, file.string(), "cannot be read");
   out.sha256 = sha.hex();
   return out;
+}
+
+std::string DocumentSource::path(size_t document, const std::string& path) const {
+  return json_lines_ ? string_member(json_line(document, path), "path") : path;
+}
+
+Json DocumentSource::json_line(size_t document, const std::string& path) const {
+  const Place& place = places_[document];
+  return Json::parse(json_lines_->text().substr(place.begin, place.end - place.begin), origin_ + " " + path);
 }
 
 fs::path python_standard_library() {

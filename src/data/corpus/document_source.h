@@ -31,6 +31,8 @@ class DocumentSource {
   };
   // The document with this number and path. Safe from several threads. Throws Error{file}.
   Text read(size_t document, const std::string& path) const;
+  // That of the document itself: of a JSON line its "path", which may be missing.
+  std::string path(size_t document, const std::string& path) const;
 
  private:
   struct Place {
@@ -39,6 +41,7 @@ class DocumentSource {
   };
   void list_folders(const CorpusOptions& options, std::vector<ManifestEntry>& entries);
   void list_json_lines(const CorpusOptions& options, std::vector<ManifestEntry>& entries);
+  Json json_line(size_t document, const std::string& path) const;
 
   std::string origin_, field_;
   std::vector<std::filesystem::path> folders_;
