@@ -181,7 +181,7 @@ DocumentSource::Text DocumentSource::read(size_t document, const std::string& pa
 }
 
 std::string DocumentSource::path(size_t document, const std::string& path) const {
-  return json_lines_ ? string_member(json_line(document, path), "path") : path;
+  return json_lines_ ? string_member(json_line(document, path), "path", origin_ + " " + path) : path;
 }
 
 Json DocumentSource::json_line(size_t document, const std::string& path) const {

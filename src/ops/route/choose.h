@@ -8,7 +8,8 @@ namespace ballast::ops {
 
 // An unsigned that orders as the float does, equal for both zeros; never 0, which stands for "not to be chosen".
 BALLAST_HD inline uint32_t sort_key(float v) {
-  const uint32_t bits = bits_of(v + 0.0f);
+  uint32_t bits = bits_of(v);
+  if (bits == 0x80000000u) bits = 0;  // -0; not by adding 0, which a CPU that flushes denormals does not do exactly
   return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
