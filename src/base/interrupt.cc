@@ -1,7 +1,5 @@
 #include "base/interrupt.h"
 
-#include <csignal>
-
 #include "base/error.h"
 
 namespace ballast {
@@ -17,12 +15,19 @@ void on_signal(int signal) {
   flag = 1;
 }
 
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+alignas(64) char handler_stack[64 << 10];  // AVX-512 and AMX registers take up to 11 KiB of a frame
+
 }  // namespace
 
 void install_interrupt_handler() {
+  stack_t stack = {};
+  stack.ss_sp = handler_stack;
+  stack.ss_size = sizeof handler_stack;
+  CHECK(sigaltstack(&stack, nullptr) == 0);
   struct sigaction action = {};
   action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;  // libraries need not handle EINTR
+  action.sa_flags = SA_ONSTACK | SA_RESTART;  // libraries need not handle EINTR
   sigemptyset(&action.sa_mask);
   CHECK(sigaction(SIGINT, &action, nullptr) == 0);
   CHECK(sigaction(SIGTERM, &action, nullptr) == 0);
@@ -32,5 +37,14 @@ void install_interrupt_handler() {
 }
 
 bool interrupted() { return flag != 0; }
+
+SignalsKeptFromNewThreads::SignalsKeptFromNewThreads() {
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (const int signal : kSignals) sigaddset(&blocked, signal);
+  CHECK(pthread_sigmask(SIG_BLOCK, &blocked, &before_) == 0);
+}
+
+SignalsKeptFromNewThreads::~SignalsKeptFromNewThreads() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 }  // namespace ballast

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -88,6 +89,7 @@ int ThreadPool::available_cores() {
 
 ThreadPool::ThreadPool(int threads) : size_(threads > 0 ? threads : available_cores()) {
   flush_denormals();
+  const SignalsKeptFromNewThreads scope;
   try {
     for (int worker = 1; worker < size_; ++worker) threads_.emplace_back([this, worker] { work(worker); });
   } catch (const std::system_error& e) {

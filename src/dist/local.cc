@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 namespace ballast {
 namespace {
@@ -96,6 +97,7 @@ class LocalRank final : public Communicator {
 void run_local_ranks(int ranks, const std::function<void(Communicator&)>& body) {
   CHECK(ranks > 0);
   Meeting meeting(ranks);
+  const SignalsKeptFromNewThreads scope;  // the main thread waits, and is told
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank)
     threads.emplace_back([&, rank] {
