@@ -24,7 +24,10 @@ int ragged_alignment(DeviceKind kind) { return kind == DeviceKind::ref ? 1 : kin
 
 std::vector<double> ragged_offsets(const std::vector<int>& counts, int align) {
   std::vector<double> offs{0};
-  for (const int n : counts) offs.push_back(offs.back() + (n + align - 1) / align * align);
+  for (const int n : counts) {
+    const int padded = (n + align - 1) / align * align;
+    offs.push_back(offs.back() + padded);
+  }
   return offs;
 }
 

@@ -1,6 +1,5 @@
 #include "ops/matmul_cpu.h"
 
-#include <omp.h>
 #include <sys/mman.h>
 
 #include <new>
@@ -9,6 +8,8 @@
 
 #include "ops/gemv_cpu.h"
 #include "ops/scratch_cpu.h"
+
+extern "C" void omp_set_num_threads(int);  // of omp.h, which clang-tidy cannot read where it is GCC's
 
 namespace ballast::ops::cpu {
 namespace {

@@ -48,7 +48,7 @@ std::string SkipCase::name() const {
 std::vector<SkipCase> skip_cases(const ModelConfig& config, std::span<const double> min_p, uint64_t seed) {
   const int k = config.num_experts_per_tok;
   std::vector<SkipCase> cases;
-  const auto add = [&](const char* policy, const char* key, Json value, bool identity) {
+  const auto add = [&](const char* policy, const char* key, const Json& value, bool identity) {
     const bool normalized = config.norm_topk_prob && k > 1;
     for (const int renorm : {0, 1}) {
       if (renorm == 1 && (identity || !normalized || policy == std::string_view("random"))) continue;

@@ -237,7 +237,7 @@ std::filesystem::path find_tokenizer_json(const std::filesystem::path& file_or_f
   namespace fs = std::filesystem;
   const fs::path& given = file_or_folder;
   const fs::path folder = fs::is_directory(given) ? given : given.parent_path();
-  const fs::path file = fs::is_directory(given) ? given / "tokenizer.json" : given;
+  fs::path file = fs::is_directory(given) ? given / "tokenizer.json" : given;
   if (fs::exists(file) && file.extension() != ".model") return file;
   for (const char* other : {"tiktoken.model", "tokenizer.model"})
     if (fs::exists(folder / other))

@@ -4,7 +4,7 @@
 namespace ballast::ops {
 namespace {
 
-OpCase adamw_case(std::string name, int64_t n, double grad_scale, bool skip, double decay, Fill grad) {
+OpCase adamw_case(std::string name, int64_t n, double grad_scale, bool skip, double decay, const Fill& grad) {
   OpCase c;
   c.op = "adamw";
   c.name = std::move(name);

@@ -9,7 +9,7 @@ struct Shape {
   bool in_place = false, accumulate = false;
 };
 
-OpCase add_bias_case(std::string name, Shape s, Fill fill = normal()) {
+OpCase add_bias_case(std::string name, Shape s, const Fill& fill = normal()) {
   OpCase c;
   c.op = "add_bias";
   c.name = std::move(name);

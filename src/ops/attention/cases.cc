@@ -10,7 +10,7 @@ struct Segments {
   std::vector<int> q, kv;
 };
 
-Segments square(std::vector<int> n) { return {n, n}; }
+Segments square(const std::vector<int>& n) { return {n, n}; }
 
 struct Shape {
   int64_t heads, dn, dr, dv;
@@ -18,7 +18,7 @@ struct Shape {
   bool strided = false;  // rows as slices of wider tensors
 };
 
-OpCase attention_case(std::string name, Segments segments, Shape s) {
+OpCase attention_case(std::string name, const Segments& segments, Shape s) {
   OpCase c;
   c.op = "attention";
   c.name = std::move(name);

@@ -15,7 +15,7 @@ struct Setting {
   int64_t rows_after = 0;  // rows that no segment holds
 };
 
-OpCase balance_loss_case(std::string name, Setting s, Fill scores) {
+OpCase balance_loss_case(std::string name, Setting s, const Fill& scores) {
   OpCase c;
   c.op = "balance_loss";
   c.name = std::move(name);

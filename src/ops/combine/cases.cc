@@ -33,7 +33,7 @@ Layout layout(int64_t tokens, int64_t slots, int experts, const Choice& choice, 
 }
 
 OpCase combine_case(std::string name, int64_t tokens, int64_t slots, int experts, int64_t width, bool base,
-                    Choice choice) {
+                    const Choice& choice) {
   OpCase c;
   c.op = "combine";
   c.name = std::move(name);

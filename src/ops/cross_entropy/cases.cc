@@ -4,7 +4,7 @@
 namespace ballast::ops {
 namespace {
 
-OpCase cross_entropy_case(std::string name, int64_t rows, int64_t vocab, Fill logits, Fill targets, int64_t stride = 0,
+OpCase cross_entropy_case(std::string name, int64_t rows, int64_t vocab, const Fill& logits, const Fill& targets, int64_t stride = 0,
                           bool fused = false) {
   OpCase c;
   c.op = "cross_entropy";

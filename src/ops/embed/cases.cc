@@ -4,7 +4,7 @@
 namespace ballast::ops {
 namespace {
 
-OpCase embed_case(std::string name, int64_t tokens, int64_t vocab, int64_t width, Fill ids, bool accumulate = false,
+OpCase embed_case(std::string name, int64_t tokens, int64_t vocab, int64_t width, const Fill& ids, bool accumulate = false,
                   int64_t stride = 0) {
   OpCase c;
   c.op = "embed";

@@ -70,7 +70,7 @@ MappedExperts mapped_experts(const Bindings& b, Stored stored, int64_t experts, 
   return m;
 }
 
-OpCase mapped_case(std::string name, Stored stored, std::vector<int> counts, int64_t width, int64_t outputs, Fill codes) {
+OpCase mapped_case(std::string name, Stored stored, const std::vector<int>& counts, int64_t width, int64_t outputs, const Fill& codes) {
   OpCase c = grouped_case(std::move(name), counts, width, outputs, false);
   const int64_t experts = static_cast<int64_t>(counts.size());
   const auto blocks = [](int64_t n) { return (n + kFp8Block - 1) / kFp8Block; };

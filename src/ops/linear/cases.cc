@@ -11,7 +11,7 @@ struct Options {
   Fill fill = normal();
 };
 
-OpCase linear_case(std::string name, int64_t rows, int64_t width, int64_t outputs, Options o) {
+OpCase linear_case(std::string name, int64_t rows, int64_t width, int64_t outputs, const Options& o) {
   OpCase c;
   c.op = "linear";
   c.name = std::move(name);

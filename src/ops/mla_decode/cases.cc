@@ -11,7 +11,7 @@ struct Shape {
   double spread = 1;  // scale of the queries: how peaked the softmax is
 };
 
-OpCase decode_case(std::string name, std::vector<int> lengths, Shape s) {
+OpCase decode_case(std::string name, const std::vector<int>& lengths, Shape s) {
   OpCase c;
   c.op = "mla_decode";
   c.name = std::move(name);

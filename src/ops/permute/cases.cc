@@ -4,7 +4,7 @@
 namespace ballast::ops {
 namespace {
 
-OpCase permute_case(std::string name, int64_t tokens, int64_t k, int64_t width, int begin, int end, Fill ids) {
+OpCase permute_case(std::string name, int64_t tokens, int64_t k, int64_t width, int begin, int end, const Fill& ids) {
   OpCase c;
   c.op = "permute";
   c.name = std::move(name);

@@ -4,7 +4,7 @@
 namespace ballast::ops {
 namespace {
 
-OpCase rmsnorm_case(std::string name, int64_t rows, int64_t width, bool residual, int64_t stride, Fill fill) {
+OpCase rmsnorm_case(std::string name, int64_t rows, int64_t width, bool residual, int64_t stride, const Fill& fill) {
   OpCase c;
   c.op = "rmsnorm";
   c.name = std::move(name);

@@ -14,7 +14,7 @@ struct Shape {
   bool inverse = false;
 };
 
-OpCase rope_case(std::string name, Shape s, Fill positions) {
+OpCase rope_case(std::string name, Shape s, const Fill& positions) {
   OpCase c;
   c.op = "rope";
   c.name = std::move(name);

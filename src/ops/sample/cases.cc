@@ -7,7 +7,7 @@
 namespace ballast::ops {
 namespace {
 
-OpCase sample_case(std::string name, int64_t rows, int64_t vocab, Fill logits, Fill temperature, Fill top_p) {
+OpCase sample_case(std::string name, int64_t rows, int64_t vocab, const Fill& logits, const Fill& temperature, const Fill& top_p) {
   OpCase c;
   c.op = "sample";
   c.name = std::move(name);

@@ -46,12 +46,16 @@ int32_t draw(int32_t vocab, Mass&& mass, double top_p, double u, int32_t best, s
     total = 0;
     for (const Candidate& c : kept) total += c.mass;
     double rest = u * total;
-    for (const Candidate& c : kept)
-      if ((rest -= c.mass) < 0) return c.id;
+    for (const Candidate& c : kept) {
+      rest -= c.mass;
+      if (rest < 0) return c.id;
+    }
   } else {
     double rest = u * total;
-    for (int32_t v = 0; v < vocab; ++v)
-      if ((rest -= mass(v)) < 0) return v;
+    for (int32_t v = 0; v < vocab; ++v) {
+      rest -= mass(v);
+      if (rest < 0) return v;
+    }
   }
   return best;  // rounding left a rest
 }

@@ -6,7 +6,7 @@
 namespace ballast::ops {
 namespace {
 
-OpCase squared_norm_case(std::string name, int64_t n, bool accumulate, Fill fill) {
+OpCase squared_norm_case(std::string name, int64_t n, bool accumulate, const Fill& fill) {
   OpCase c;
   c.op = "squared_norm";
   c.name = std::move(name);

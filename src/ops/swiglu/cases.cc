@@ -11,7 +11,7 @@ struct Shape {
   bool in_place = false;         // dgate_up over gate_up
 };
 
-OpCase swiglu_case(std::string name, Shape s, Fill fill) {
+OpCase swiglu_case(std::string name, Shape s, const Fill& fill) {
   OpCase c;
   c.op = "swiglu";
   c.name = std::move(name);
