@@ -75,7 +75,9 @@ TEST_P(ThreadPoolTest, RethrowsWhatAWorkerThrew) {
     EXPECT_EQ(calls, pool.size()) << "it waits for all of them";
   }
   int calls = 0;
-  pool.run([&](int worker) { calls += worker == 0; });
+  pool.run([&](int worker) {
+    if (worker == 0) ++calls;
+  });
   EXPECT_EQ(calls, 1) << "and goes on";
 }
 
