@@ -10,23 +10,14 @@
 #include "base/testing.h"
 #include "data/build_shard.h"
 #include "data/test_shard.h"
+#include "data/test_sources.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-class CorpusTest : public FolderTest {
+class CorpusTest : public SourcesTest {
  protected:
-  void put(const std::string& path, const std::string& text) {
-    fs::create_directories((folder / "src" / path).parent_path());
-    write_file_atomic(folder / "src" / path, text);
-  }
-  CorpusOptions options() const {
-    CorpusOptions o;
-    o.source = {(folder / "src").string()};
-    o.held_out = {"held"};
-    return o;
-  }
   static std::map<std::string, ManifestEntry> by_path(const Corpus& corpus) {
     std::map<std::string, ManifestEntry> entries;
     for (const ManifestEntry& e : corpus.manifest) entries[e.path] = e;

@@ -10,21 +10,16 @@
 #include "base/hash.h"
 #include "data/prepare.h"
 #include "data/test_shard.h"
+#include "data/test_sources.h"
 
 namespace ballast {
 namespace {
 namespace fs = std::filesystem;
 
-class RepositoryDocuments : public FolderTest {
+class RepositoryDocuments : public SourcesTest {
  protected:
-  void put(const std::string& path, const std::string& text) {
-    fs::create_directories((folder / "src" / path).parent_path());
-    write_file_atomic(folder / "src" / path, text);
-  }
   CorpusOptions options() const {
-    CorpusOptions o;
-    o.source = {(folder / "src").string()};
-    o.held_out = {"held"};
+    CorpusOptions o = SourcesTest::options();
     o.near_duplicate = o.package_share = o.test_share = 1;
     return o;
   }
